@@ -1,0 +1,120 @@
+//! How feeds are doing, in words that travel from the collector to every reader (`rates.status`).
+//! It must not know how a feed is run.
+
+use crate::{Pair, Timestamp, VenueId};
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+/// The state of one connection or poll loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionState {
+    /// Dialling, or waiting for the first data.
+    Connecting,
+    /// Data flows.
+    Live,
+    /// Open, but no data within the silence limit; being replaced.
+    Silent,
+    /// Waiting before the next try.
+    BackingOff,
+    /// The venue asked us to wait.
+    RateLimited,
+    /// The venue refuses this place (HTTP 451).
+    GeoBlocked,
+    /// The address is not one we may connect to.
+    BlockedAddress,
+    /// What comes cannot be read.
+    CannotRead,
+    /// Stopped on purpose.
+    Stopped,
+}
+
+/// The state of one row or one pair at one venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairState {
+    /// Asked for, not yet answered, still within its deadline.
+    Waiting,
+    /// Data flows.
+    Live,
+    /// Asked for (perhaps acknowledged), and nothing came within the deadline.
+    NoData,
+    /// There was data, and it is past `stale_after`.
+    Stale,
+    /// The venue says that it does not know the symbol (any more).
+    Delisted,
+    /// The row cannot be understood.
+    Invalid,
+    /// The row's address is not one we may connect to.
+    BlockedAddress,
+    /// Switched off by the operator.
+    Disabled,
+}
+
+/// One connection of a venue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionStatus {
+    /// Stable while the connection's task lives; a reconnect keeps it.
+    pub id: CompactString,
+    /// Its state.
+    pub state: ConnectionState,
+    /// Since when it is in this state.
+    pub since: Timestamp,
+    /// How often it was replaced.
+    pub reconnects: u64,
+    /// What last went wrong, in words; never a secret.
+    pub last_error: Option<String>,
+    /// How many pairs it carries.
+    #[serde(default)]
+    pub pairs: u32,
+    /// When the state ends by itself (`rate_limited`, `backing_off`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// One row of `trade_info`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowStatus {
+    /// The row's id.
+    pub id: i64,
+    /// Its state.
+    pub state: PairState,
+    /// Why, where that is not plain: the column and the reason.
+    pub reason: Option<String>,
+}
+
+/// One pair at the venue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairStatus {
+    /// The pair.
+    pub pair: Pair,
+    /// Its state.
+    pub state: PairState,
+    /// When data last came.
+    pub last_data_at: Option<Timestamp>,
+    /// Past this age a tick of the pair is stale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_after_ms: Option<i64>,
+    /// Past this age it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire_after_ms: Option<i64>,
+}
+
+/// How one venue's feeds are doing: the body of a message on `rates.status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueStatus {
+    /// The version of the shape, 1.
+    pub v: u32,
+    /// Whose feeds.
+    pub venue: VenueId,
+    /// Which collector runs them.
+    pub collector: CompactString,
+    /// When it was said.
+    pub sent_at: Timestamp,
+    /// Every connection.
+    pub connections: Vec<ConnectionStatus>,
+    /// Every row of the venue.
+    pub rows: Vec<RowStatus>,
+    /// Every pair of the venue.
+    pub pairs: Vec<PairStatus>,
+}
