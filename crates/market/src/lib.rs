@@ -4,6 +4,7 @@
 mod asset;
 mod pair;
 mod price;
+mod rate;
 mod status;
 mod tick;
 mod time;
@@ -12,6 +13,7 @@ mod venue_id;
 pub use asset::{Asset, AssetError};
 pub use pair::{Pair, PairError, PairSpec};
 pub use price::{Price, PriceError, Sign};
+pub use rate::{Basis, Leg, Rate, RateState, TickView};
 pub use status::{ConnectionState, ConnectionStatus, PairState, PairStatus, RowStatus, VenueStatus};
 pub use tick::{Flag, Flags, Sequence, Tick, TickBatch, TickKey};
 pub use time::Timestamp;
