@@ -73,7 +73,7 @@ impl Path {
                 let number: usize =
                     text[1..].parse().map_err(|_| "`#` is followed by the number of a key: `#1`")?;
                 if !(1..=KEYS_MAX).contains(&number) {
-                    return Err(format!("keys are numbered `#1` to `#{}`", KEYS_MAX));
+                    return Err(format!("keys are numbered `#1` to `#{KEYS_MAX}`"));
                 }
                 (Scope::Key(number - 1), "")
             }
@@ -138,7 +138,7 @@ impl Rows {
             all = merged;
         }
         if all.iter().filter(|s| matches!(s, Step::EachMember)).count() > KEYS_MAX {
-            return Err(format!("at most {} `{{*}}` in one path", KEYS_MAX));
+            return Err(format!("at most {KEYS_MAX} `{{*}}` in one path"));
         }
         Ok(Rows { steps: all.into() })
     }

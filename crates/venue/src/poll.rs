@@ -87,7 +87,7 @@ impl Http {
     /// the venue's own address, and its path and query too where it has them.
     pub fn requests(&self, symbols: &[Symbol], url: Option<&str>) -> Vec<Request> {
         let template = match url {
-            Some(url) => Template::parse_free(&replace_origin(url, self.url_text())),
+            Some(url) => Template::parse_free(&replace_origin(url, &self.url_text())),
             None => self.url.clone(),
         };
         let names_quote = template.has("quote") || template.has("QUOTE") || template.has("Quote");
@@ -139,9 +139,8 @@ fn grouped<K: Ord>(symbols: &[Symbol], key: impl Fn(&Symbol) -> K) -> Vec<Vec<&S
 
 /// The venue's own address on another scheme and host: `http://127.0.0.1:9000` keeps the venue's path and query;
 /// an address with a path of its own keeps the venue's query unless it has its own too.
-pub fn replace_origin(url: &str, own: String) -> String {
-    let (own_head, own_query) =
-        own.split_once('?').map_or((own.as_str(), None), |(head, query)| (head, Some(query)));
+pub fn replace_origin(url: &str, own: &str) -> String {
+    let (own_head, own_query) = own.split_once('?').map_or((own, None), |(head, query)| (head, Some(query)));
     if url.contains('?') {
         return url.to_owned();
     }
@@ -170,7 +169,7 @@ mod tests {
             ("https://pro.example.org/x", "https://pro.example.org/x?ids={bases}"),
             ("https://pro.example.org/x?a=1", "https://pro.example.org/x?a=1"),
         ] {
-            assert_eq!(replace_origin(url, own.into()), want);
+            assert_eq!(replace_origin(url, own), want);
         }
     }
 }

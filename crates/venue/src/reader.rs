@@ -121,11 +121,12 @@ impl Reader {
     ) -> Result<(), Unreadable> {
         let mut decoded = String::new();
         let text = venue.frames.decoded(bytes, &mut decoded)?;
-        if venue.has_plain_texts && !text.starts_with(['{', '[']) {
-            if let Some(message) = venue.messages.iter().find(|m| m.text.as_deref() == Some(text.trim())) {
-                say_plainly(&message.is, text, said);
-                return Ok(());
-            }
+        if venue.has_plain_texts
+            && !text.starts_with(['{', '['])
+            && let Some(message) = venue.messages.iter().find(|m| m.text.as_deref() == Some(text.trim()))
+        {
+            say_plainly(&message.is, text, said);
+            return Ok(());
         }
         let was_made = format::read(format, text, &mut self.doc, &mut self.made)?;
         let text = if was_made { self.made.as_str() } else { text };
@@ -169,15 +170,18 @@ impl Memory {
     fn acknowledged(&mut self, rule: &AckRule, tree: Tree<'_>, said: &mut Vec<Said>) {
         let before = said.len();
         rule.rows.walk(tree, &mut |row| {
-            let symbol =
-                rule.symbol.as_ref().and_then(|s| s.text(tree, row, &self.channels)).map(|s| s.into_owned());
+            let symbol = rule
+                .symbol
+                .as_ref()
+                .and_then(|s| s.text(tree, row, &self.channels))
+                .map(std::borrow::Cow::into_owned);
             let channel = rule.channel.as_ref().and_then(|path| tree.scalar(path.find(tree, row)?));
             let id =
                 rule.id.as_ref().and_then(|id| id.text(tree, row, &self.channels)).map(CompactString::from);
-            if let (Some(channel), Some(symbol)) = (channel, &symbol) {
-                if self.channels.len() < REMEMBERED_MAX {
-                    self.channels.insert(channel.into_owned(), symbol.clone());
-                }
+            if let (Some(channel), Some(symbol)) = (channel, &symbol)
+                && self.channels.len() < REMEMBERED_MAX
+            {
+                self.channels.insert(channel.into_owned(), symbol.clone());
             }
             said.push(Said::Acknowledged { symbol: symbol.map(Into::into), id });
         });

@@ -111,7 +111,9 @@ impl Symbols {
             }
             (None, None) => None,
             _ => {
-                return Err(fields.error("form_long", "goes with `long`: the most characters of a short name"));
+                return Err(
+                    fields.error("form_long", "goes with `long`: the most characters of a short name")
+                );
             }
         };
         let mut quotes = Vec::new();
