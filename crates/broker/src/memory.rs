@@ -114,7 +114,10 @@ impl Subscription for MemorySubscription {
             match self.queue.take() {
                 Taken::Next(delivery) => return Some(delivery),
                 Taken::Newest(deliveries) => {
-                    tracing::debug!(deliveries = deliveries.len(), "reader fell behind, goes on with the newest");
+                    tracing::debug!(
+                        deliveries = deliveries.len(),
+                        "reader fell behind, goes on with the newest"
+                    );
                     self.newest = deliveries;
                 }
                 Taken::Closed => return None,
