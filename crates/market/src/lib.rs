@@ -2,6 +2,7 @@
 //! Pure: it does no I/O, reads no clock and knows no venue's name.
 
 mod asset;
+mod newest;
 mod pair;
 mod price;
 mod rate;
@@ -11,6 +12,7 @@ mod time;
 mod venue_id;
 
 pub use asset::{Asset, AssetError};
+pub use newest::Newest;
 pub use pair::{Pair, PairError, PairSpec};
 pub use price::{Price, PriceError, Sign};
 pub use rate::{Basis, Leg, Rate, RateState, TickView};
