@@ -1,6 +1,5 @@
 //! A WebSocket and an HTTP client for the tests, every step with a deadline.
 //! They must not know what is served.
-#![expect(dead_code, reason = "every test file uses its own part")]
 
 use futures_util::{SinkExt, StreamExt};
 use std::{net::SocketAddr, time::Duration};

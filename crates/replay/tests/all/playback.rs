@@ -1,9 +1,7 @@
 //! Recordings of our own, played back over real sockets.
 //! They must not know how the server does it.
 
-mod common;
-
-use common::{Client, http};
+use crate::client::{Client, http};
 use flate2::read::GzDecoder;
 use replay::{Playback, Recording, play};
 use serde_json::json;
@@ -32,7 +30,7 @@ impl Venue {
 
     async fn stop(self) {
         self.stop.cancel();
-        tokio::time::timeout(common::SOON, self.task).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(crate::client::SOON, self.task).await.unwrap().unwrap().unwrap();
     }
 }
 
