@@ -163,13 +163,13 @@ impl Board {
         let answer = self.answer(pair)?;
         let is_young = answer.age_ms(now).is_some_and(|age| age <= age_ms_max);
         if answer.rate.basis == Basis::Cross || answer.rate.sources_used == 1 {
-            return (is_young && !is_too_old(&answer.rate)).then_some(answer);
+            return (is_young && answer.rate.state != RateState::Expired).then_some(answer);
         }
         let table = self.table.lock();
         let only = Only { venue: None, age_ms_max: Some(age_ms_max) };
         let made = table.row(pair)?.make(table.policies.get(pair), Some(only), now)?;
         drop(table);
-        (!is_too_old(&made.rate)).then(|| Arc::new(body::answer(made.rate, self.options.demo)))
+        (made.rate.state != RateState::Expired).then(|| Arc::new(body::answer(made.rate, self.options.demo)))
     }
 
     /// Every tick behind a rate.
