@@ -186,6 +186,11 @@ impl Table {
         }
     }
 
+    /// When something is due next.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.due.peek().map(|Reverse((at, _))| *at)
+    }
+
     /// The pairs whose rate is to be made again.
     pub(crate) fn take_marked(&mut self) -> Vec<u32> {
         let marked = std::mem::take(&mut self.marked);
