@@ -337,7 +337,7 @@ fn answer(text: &str, subscribed: &mut BTreeSet<String>, shared: &Shared) -> Vec
     match message["op"].as_str() {
         Some("ping") => vec![json!({"beat": 1}).to_string()],
         Some("unsub") => {
-            symbols.iter().for_each(|symbol| drop(subscribed.remove(symbol)));
+            subscribed.retain(|symbol| !symbols.contains(symbol));
             vec![json!({"ok": true, "id": id}).to_string()]
         }
         Some("sub") => {
