@@ -1,5 +1,20 @@
 //! The seam that carries ticks and feed status between roles: one contract, backends beside each other.
 //! It must not know what a tick is for.
+//!
+//! # How to add a backend
+//! 1. Write `src/NAME.rs` beside `memory.rs`: a type that implements [`Broker`], and its [`Subscription`].
+//!    Publishing only puts into a bounded buffer, a task of the backend sends; what cannot be sent is conflated
+//!    with [`market::Newest`], so that memory is bounded by the number of pairs.
+//! 2. Give every reader a bounded queue. `queue.rs` is one: in order while the reader keeps up, the newest per
+//!    (venue, pair) and per (venue, collector) once it does not.
+//! 3. Add the scheme to [`open`], the only place that knows the backends, and take it out of `NOT_YET` there.
+//! 4. Add variants to [`BrokerError`] where a caller would do something different, and say in
+//!    [`BrokerError::is_transient`] whether trying again may help. No address is printed with its password.
+//! 5. Add one line to the list at the end of `tests/contract.rs`: the backend's name and how a test opens it.
+//!    Every test of the suite must pass unchanged.
+
+mod memory;
+mod queue;
 
 use async_trait::async_trait;
 use market::{TickBatch, VenueStatus};
@@ -32,6 +47,12 @@ pub enum BrokerError {
         /// The address without its password.
         url: String,
     },
+    /// The address is right, but this version has no such broker yet.
+    #[error("{scheme}:// is a broker that this version does not have yet; write memory://")]
+    NotYet {
+        /// The address's scheme.
+        scheme: String,
+    },
     /// The broker has been closed.
     #[error("the broker is closed")]
     Closed,
@@ -41,6 +62,20 @@ impl BrokerError {
     /// Whether trying again may help.
     pub fn is_transient(&self) -> bool {
         false
+    }
+}
+
+/// Schemes that are known, and come in a later version.
+const NOT_YET: [&str; 2] = ["amqp", "amqps"];
+
+/// Opens the broker that the address names: `memory://`, for all roles in one process.
+pub async fn open(url: &str) -> Result<Arc<dyn Broker>, BrokerError> {
+    let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
+    match (scheme, rest) {
+        ("memory", "") if url.ends_with("://") => Ok(Arc::new(memory::MemoryBroker::new())),
+        _ if NOT_YET.contains(&scheme) => Err(BrokerError::NotYet { scheme: scheme.to_owned() }),
+        // Only what stands before the first colon is shown: whatever follows may hold a password.
+        _ => Err(BrokerError::Address { url: format!("{}:…", url.split(':').next().unwrap_or_default()) }),
     }
 }
 
@@ -54,14 +89,16 @@ pub trait Broker: Send + Sync {
     /// Hands over how a venue's feeds are doing; the newest per (venue, collector) wins.
     fn publish_status(&self, status: VenueStatus);
 
-    /// A new reader with a bounded queue of its own. A reader that falls behind gets the newest tick per
+    /// A new reader with a bounded queue of its own. First comes the newest known status per (venue, collector),
+    /// then everything from now on. A reader that falls behind gets the newest tick per
     /// (venue, pair) rather than every tick; it never slows the publisher or another reader.
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BrokerError>;
 
     /// Whether it can be used now.
     fn health(&self) -> BrokerHealth;
 
-    /// Ends every subscription after what was published has been delivered.
+    /// Ends every subscription after what was published has been delivered. Does not wait for the readers;
+    /// what is published from now on is dropped.
     async fn close(&self);
 }
 

@@ -37,7 +37,10 @@ impl Pair {
     /// With several separators of one kind the last one counts: `usd-coin-rub` is USDC-RUB.
     pub fn parse(text: &str) -> Result<Pair, PairError> {
         let text = text.trim();
-        let at = ['/', ':', '-', '_', ' '].into_iter().find_map(|c| text.rfind(c)).ok_or(PairError::NoSeparator)?;
+        let at = ['/', ':', '-', '_', ' ']
+            .into_iter()
+            .find_map(|c| text.rfind(c))
+            .ok_or(PairError::NoSeparator)?;
         Pair::new(Asset::parse(&text[..at])?, Asset::parse(&text[at + 1..])?)
     }
 

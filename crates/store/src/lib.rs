@@ -136,7 +136,12 @@ pub trait TradeInfo: Send + Sync {
     /// Adds a row; its id. A duplicate is a [`StoreError::Conflict`].
     async fn add_trade_row(&self, row: &NewTradeRow, now: Timestamp) -> Result<i64, StoreError>;
     /// Changes a row; `false` if there is none with that id.
-    async fn change_trade_row(&self, id: i64, change: &TradeRowChange, now: Timestamp) -> Result<bool, StoreError>;
+    async fn change_trade_row(
+        &self,
+        id: i64,
+        change: &TradeRowChange,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
     /// Removes a row; `false` if there was none.
     async fn remove_trade_row(&self, id: i64) -> Result<bool, StoreError>;
 }

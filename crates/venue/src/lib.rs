@@ -1,21 +1,55 @@
 //! What a venue file means: what to ask a venue, and what its answers say.
 //! Pure: it opens no socket, reads no clock, and knows no venue's name.
 //!
-//! To add a venue, see `venues/README.md`.
+//! To add a venue, see `venues/README.md`. To add a named feature to the format: read its key in `file.rs`,
+//! `message.rs` or `format.rs`; give it a meaning in `reader.rs` or `ask.rs`; describe it in `venues/README.md`;
+//! show it in an example of the venue that needs it.
 
 mod ask;
+mod condition;
+mod doc;
+mod example;
+mod extract;
+mod fields;
+mod file;
+mod format;
+mod json;
+mod message;
+mod moment;
+mod number;
+mod path;
+mod poll;
+mod reader;
 mod said;
+mod symbols;
+mod template;
 
-pub use ask::{Bootstrap, Http, Limit, Outgoing, Ping, PingFrame, Request, Variables, Ws};
+pub use ask::{Bootstrap, Limit, Outgoing, Ping, PingFrame, Variables, Ws};
+pub use example::Example;
+pub use poll::{Http, Request, replace_origin};
+pub use reader::Reader;
 pub use said::{Frame, Meaning, Observation, Problem, Rejected, Said, Unreadable};
 
-use market::{Pair, VenueId};
+use market::{Pair, PairError, VenueId};
 use std::sync::Arc;
 
 /// A venue, as its file describes it. A value: immutable, shared, made by [`Venue::parse`].
 #[derive(Debug)]
 pub struct Venue {
     id: VenueId,
+    file: String,
+    title: String,
+    homepage: String,
+    is_spot: bool,
+    stale_after_ms: Option<u64>,
+    /// Whether some message is a mere text (`pong`), looked for before a frame is parsed.
+    has_plain_texts: bool,
+    frames: format::Frames,
+    symbols: symbols::Symbols,
+    ws: Option<Ws>,
+    http: Option<Http>,
+    messages: Vec<message::Message>,
+    examples: Vec<Example>,
 }
 
 /// A mistake in a venue file.
@@ -37,7 +71,7 @@ pub struct FileError {
 pub struct Symbol {
     /// The pair.
     pub pair: Pair,
-    /// The venue's spelling in its answers: `BTCUSDT`, `bitcoin/usd`.
+    /// The venue's spelling in its answers: letters run together, or `bitcoin/usd`.
     pub name: Arc<str>,
     /// The venue's spelling of the base.
     pub base: Arc<str>,
@@ -46,95 +80,74 @@ pub struct Symbol {
 }
 
 impl Venue {
+    /// Past this age a streamed tick is stale, unless the file says otherwise.
+    const STALE_AFTER_MS: i64 = 30_000;
+
     /// Reads and compiles a venue file. `file` is only for messages.
-    pub fn parse(_id: &VenueId, _file: &str, _text: &str) -> Result<Venue, FileError> {
-        todo!()
+    pub fn parse(id: &VenueId, file: &str, text: &str) -> Result<Venue, FileError> {
+        file::parse(id, file, text)
     }
+
     /// Its name: the file's stem.
     pub fn id(&self) -> &VenueId {
         &self.id
     }
+
+    /// The file it was read from, for messages.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
     /// What people call it.
     pub fn title(&self) -> &str {
-        todo!()
+        &self.title
     }
+
     /// Its home page.
     pub fn homepage(&self) -> &str {
-        todo!()
+        &self.homepage
     }
-    /// Past this age its ticks are stale: the file's word, else 30 s for streams, 2 x interval + 30 s for polling.
+
+    /// Past this age its ticks are stale: the file's word, else 30 s for streams (`None`), and
+    /// 2 x interval + 30 s for polling.
     pub fn stale_after_ms(&self, interval_ms: Option<i64>) -> i64 {
-        let _ = interval_ms;
-        todo!()
+        let usual = interval_ms
+            .map_or(Self::STALE_AFTER_MS, |interval| interval.saturating_mul(2).saturating_add(30_000));
+        self.stale_after_ms.map_or(usual, |ms| ms as i64)
     }
+
     /// How it is asked by WebSocket, if it has one. A venue with both is streamed.
     pub fn ws(&self) -> Option<&Ws> {
-        todo!()
+        self.ws.as_ref()
     }
+
     /// How it is asked by HTTP, if it is polled.
     pub fn http(&self) -> Option<&Http> {
-        todo!()
+        self.http.as_ref()
     }
+
     /// A pair by the names in a row, which may be ours (`BTC`) or the venue's own (`bitcoin`).
-    pub fn symbol(&self, _base: &str, _quote: &str) -> Result<Symbol, market::PairError> {
-        todo!()
+    pub fn symbol(&self, base: &str, quote: &str) -> Result<Symbol, PairError> {
+        self.symbols.symbol(base, quote)
     }
+
     /// A reader of its answers, for one connection. It reads only what it follows.
     pub fn reader(self: &Arc<Self>) -> Reader {
-        todo!()
+        Reader::new(self.clone(), false)
     }
+
     /// A reader for recordings: it reads every price the file knows, followed or not.
     pub fn reader_of_everything(self: &Arc<Self>) -> Reader {
-        todo!()
+        Reader::new(self.clone(), true)
     }
+
     /// Runs the file's examples; how many ran.
     pub fn check_examples(self: &Arc<Self>) -> Result<usize, FileError> {
-        todo!()
+        self.examples.iter().try_for_each(|example| example.check(self)).map(|()| self.examples.len())
     }
+
     /// The examples, for simulations.
     pub fn examples(&self) -> &[Example] {
-        todo!()
-    }
-}
-
-/// An answer of the venue, and what it must give.
-#[derive(Debug, Clone)]
-pub struct Example {
-    /// The frame or body as text (binary ones are base64 in the file and decoded here).
-    pub frame: Vec<u8>,
-    /// A binary WebSocket frame.
-    pub binary: bool,
-    /// The ticks it must give, in order.
-    pub ticks: Vec<Observation>,
-}
-
-/// Reads the answers on one connection: it holds what a connection must remember (channel ids, partial
-/// updates) and its buffers, so that reading a frame allocates nothing beyond what a tick keeps.
-#[derive(Debug)]
-pub struct Reader {
-    _venue: Arc<Venue>,
-}
-
-impl Reader {
-    /// Follows these symbols too.
-    pub fn follow(&mut self, _symbols: &[Symbol]) {
-        todo!()
-    }
-    /// No longer follows these.
-    pub fn unfollow(&mut self, _symbols: &[Symbol]) {
-        todo!()
-    }
-    /// Whether prices below zero are believed for a symbol.
-    pub fn allow_negative(&mut self, _symbol: &Symbol) {
-        todo!()
-    }
-    /// Reads one frame or body, and adds what it says to `said`. `Err` = the frame as a whole cannot be read;
-    /// the connection may go on.
-    pub fn read(&mut self, _frame: Frame<'_>, _said: &mut Vec<Said>) -> Result<(), Unreadable> {
-        todo!()
-    }
-    /// Forgets what belonged to the connection (channel ids, partial updates), for the next one.
-    pub fn reset(&mut self) {
-        todo!()
+        &self.examples
     }
 }

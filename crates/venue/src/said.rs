@@ -42,6 +42,8 @@ pub enum Said {
     NotBefore(Timestamp),
     /// Known and of no interest.
     Ignored,
+    /// Well-formed, but nothing that the file describes: a change of the venue's protocol may begin so.
+    Unknown,
 }
 
 /// An error as the venue reports it.

@@ -1,0 +1,463 @@
+//! The configuration: every key, its default, what its value means, and how it is shown.
+//! It must not know what is done with it.
+
+use crate::{
+    layers::{self, ConfigError, Environment, Key, Layers, Source, Value},
+    near::did_you_mean,
+    secret::{Address, Secret},
+    span,
+};
+use ipnet::IpNet;
+use market::Pair;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+/// Every key that a file may hold; the environment has it as `RATES_<KEY>`, `.` written `__`.
+pub const KEYS: &[Key] = &[
+    Key { name: "listen", customary: None },
+    Key { name: "roles", customary: None },
+    Key { name: "store", customary: Some("DATABASE_URL") },
+    Key { name: "broker", customary: Some("AMQP_URL") },
+    Key { name: "cache", customary: Some("REDIS_URL") },
+    Key { name: "prefix", customary: None },
+    Key { name: "venues_dir", customary: None },
+    Key { name: "allow_private", customary: None },
+    Key { name: "stale_after", customary: None },
+    Key { name: "expire_after", customary: None },
+    Key { name: "ready_pairs", customary: None },
+    Key { name: "log.filter", customary: None },
+    Key { name: "log.format", customary: None },
+    Key { name: "api.rate_limit", customary: None },
+    Key { name: "api.trusted_proxies", customary: None },
+    Key { name: "retention.1m", customary: None },
+    Key { name: "retention.1h", customary: None },
+    Key { name: "retention.1d", customary: None },
+    Key { name: "bot.admins", customary: None },
+    Key { name: "bot.webhook_url", customary: None },
+    Key { name: "bot.webhook_secret", customary: None },
+];
+
+/// Keys of the contract whose part of the product is not in this version: they are read, so that one file serves
+/// every version, and said to have no effect.
+const LATER: &[&str] = &[
+    "prefix",
+    "api.rate_limit",
+    "api.trusted_proxies",
+    "retention.1m",
+    "retention.1h",
+    "retention.1d",
+    "bot.admins",
+    "bot.webhook_url",
+    "bot.webhook_secret",
+];
+
+/// What a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Runs the feeds.
+    Collector,
+    /// Serves HTTP.
+    Api,
+}
+
+impl Role {
+    /// Every role of this version.
+    pub const ALL: [Role; 2] = [Role::Collector, Role::Api];
+    /// Roles of the contract that this version does not have.
+    const LATER: [&'static str; 2] = ["recorder", "bot"];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Collector => "collector",
+            Role::Api => "api",
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people; in colour on a terminal.
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// What this process runs, sorted.
+    pub roles: Vec<Role>,
+    /// What must survive.
+    pub store: Address,
+    /// What carries ticks between roles.
+    pub broker: Address,
+    /// What keeps the last ticks.
+    pub cache: Address,
+    /// More venue files.
+    pub venues_dir: Option<PathBuf>,
+    /// Networks that are not public and may be connected to all the same.
+    pub allow_private: Vec<IpNet>,
+    /// For pairs whose venue does not say.
+    pub stale_after_ms: i64,
+    /// Likewise.
+    pub expire_after_ms: i64,
+    /// What must have been fresh once before `/readyz` says ok; none = any one.
+    pub ready_pairs: Vec<Pair>,
+    /// Which log lines are written, in the form of `RUST_LOG`.
+    pub log_filter: String,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// What is odd but no mistake, for the log.
+    pub warnings: Vec<String>,
+    /// Every key with its value and source, for `config print`.
+    pub shown: Vec<Shown>,
+}
+
+/// A key as it is shown: secrets starred, passwords left out.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Shown {
+    /// The key.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Where it was written.
+    pub source: String,
+}
+
+/// What the command line says about the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// Keys that flags set: key, flag, value.
+    pub values: Vec<(&'static str, &'static str, Value)>,
+}
+
+/// The file that is read when none is named.
+const DEFAULT_FILE: &str = "rates.toml";
+
+impl Config {
+    /// Flags over environment over file over defaults. All mistakes are found in one go.
+    pub fn load(flags: &Flags, environment: &Environment) -> Result<Config, Vec<ConfigError>> {
+        let mut layers = Layers::default();
+        let path = flags.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        let mut errors = Vec::new();
+        match layers::read_file(path, flags.config.is_some()) {
+            Ok(Some(text)) => {
+                if let Err(wrong) = layers.add_file(KEYS, &path.display().to_string(), &text) {
+                    errors.extend(wrong);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => errors.push(error),
+        }
+        if let Err(wrong) = layers.add_environment(KEYS, environment) {
+            errors.extend(wrong);
+        }
+        for (key, flag, value) in &flags.values {
+            layers.add_flag(key, flag, value.clone());
+        }
+        let mut reading = Reading { layers, errors, shown: Vec::new() };
+        let config = reading.config(environment);
+        if reading.errors.is_empty() { Ok(config) } else { Err(reading.errors) }
+    }
+}
+
+struct Reading {
+    layers: Layers,
+    errors: Vec<ConfigError>,
+    shown: Vec<Shown>,
+}
+
+impl Reading {
+    /// One key: what it means, or its default; a mistake is noted and the default stands in.
+    fn key<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        read: impl FnOnce(&Value) -> Result<T, String>,
+        show: impl FnOnce(&T) -> String,
+    ) -> T {
+        let (value, source) = match self.layers.value(key) {
+            None => (default, Source::Default),
+            Some((written, source)) => match read(written) {
+                Ok(value) => (value, source.clone()),
+                Err(reason) => {
+                    self.errors.push(ConfigError { place: source.to_string(), key: key.to_owned(), reason });
+                    (default, Source::Default)
+                }
+            },
+        };
+        self.shown.push(Shown { key, value: show(&value), source: source.to_string() });
+        value
+    }
+
+    fn config(&mut self, environment: &Environment) -> Config {
+        let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
+        let listen = self.key("listen", listen, socket, ToString::to_string);
+        let roles = self.key("roles", Role::ALL.to_vec(), roles, |roles| {
+            roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(",")
+        });
+        let store = self.key("store", Address::new("sqlite://rates.db"), address, ToString::to_string);
+        let broker = self.key("broker", Address::new("memory://"), address, ToString::to_string);
+        let cache = self.key("cache", Address::new("memory://"), address, ToString::to_string);
+        self.key("prefix", "rates".to_owned(), prefix, Clone::clone);
+        let venues_dir = self.key(
+            "venues_dir",
+            None,
+            |v| Ok(Some(PathBuf::from(text(v)?))),
+            |dir| dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default(),
+        );
+        let allow_private = self.key("allow_private", Vec::new(), networks, |all| join(all));
+        let stale_after_ms = self.key("stale_after", 30_000, span_ms, |ms| span::show_ms(*ms));
+        let tenfold = stale_after_ms.saturating_mul(10);
+        let expire_after_ms = self.key("expire_after", tenfold, span_ms, |ms| span::show_ms(*ms));
+        let ready_pairs = self.key("ready_pairs", Vec::new(), pairs, |all| join(all));
+        // RUST_LOG is what people who know Rust programs try first.
+        let customary = environment.get("RUST_LOG").filter(|f| !f.trim().is_empty()).cloned();
+        let log_filter =
+            self.key("log.filter", customary.unwrap_or_else(|| "info".to_owned()), filter, Clone::clone);
+        let log_format = self.key("log.format", LogFormat::Human, format, |format| match format {
+            LogFormat::Human => "human".to_owned(),
+            LogFormat::Json => "json".to_owned(),
+        });
+        for key in LATER.iter().copied().filter(|key| *key != "prefix") {
+            let secret = key == "bot.webhook_secret";
+            self.key(
+                key,
+                None,
+                |v| list(v).map(|all| Some(all.join(","))),
+                |value| match value {
+                    Some(value) if secret => Secret::new(value.clone()).to_string(),
+                    Some(value) => value.clone(),
+                    None => String::new(),
+                },
+            );
+        }
+        if expire_after_ms < stale_after_ms {
+            let place =
+                self.layers.value("expire_after").map_or(Source::Default, |(_, source)| source.clone());
+            let reason = format!("shorter than stale_after ({})", span::show_ms(stale_after_ms));
+            self.errors.push(ConfigError {
+                place: place.to_string(),
+                key: "expire_after".to_owned(),
+                reason,
+            });
+        }
+        let mut warnings = std::mem::take(&mut self.layers.warnings);
+        for key in LATER {
+            if let Some((_, source)) = self.layers.value(key) {
+                warnings.push(format!("{source}: {key} has no effect in this version"));
+            }
+        }
+        Config {
+            listen,
+            roles,
+            store,
+            broker,
+            cache,
+            venues_dir,
+            allow_private,
+            stale_after_ms,
+            expire_after_ms,
+            ready_pairs,
+            log_filter,
+            log_format,
+            warnings,
+            shown: std::mem::take(&mut self.shown),
+        }
+    }
+}
+
+fn join<T: ToString>(all: &[T]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn text(value: &Value) -> Result<String, String> {
+    match value {
+        Value::Text(text) if text.trim().is_empty() => Err("empty".to_owned()),
+        Value::Text(text) => Ok(text.trim().to_owned()),
+        _ => Err("a text belongs here".to_owned()),
+    }
+}
+
+/// A list, or a text with commas: the environment and flags have no lists.
+fn list(value: &Value) -> Result<Vec<String>, String> {
+    Ok(match value {
+        Value::List(all) => all.clone(),
+        Value::Integer(number) => vec![number.to_string()],
+        Value::Text(text) => {
+            text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+        }
+    })
+}
+
+fn each<T>(value: &Value, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    list(value)?
+        .iter()
+        .map(|item| read(item.trim()).map_err(|reason| format!("{item:?}: {reason}")))
+        .collect()
+}
+
+fn socket(value: &Value) -> Result<SocketAddr, String> {
+    let text = text(value)?;
+    let local = text.strip_prefix("localhost:").map_or(text.clone(), |port| format!("127.0.0.1:{port}"));
+    local.parse().map_err(|_| format!("{text:?}: write ADDRESS:PORT, such as 127.0.0.1:8000 or [::]:8000"))
+}
+
+fn roles(value: &Value) -> Result<Vec<Role>, String> {
+    let named = each(value, |name| match Role::ALL.into_iter().find(|role| role.name() == name) {
+        Some(role) => Ok(vec![role]),
+        None if name == "all" => Ok(Role::ALL.to_vec()),
+        None if Role::LATER.contains(&name) => Err("this version has no such role yet".to_owned()),
+        None => {
+            let known = Role::ALL.iter().map(|role| role.name());
+            let all = known.clone().collect::<Vec<_>>().join(", ");
+            Err(format!("no such role{}; roles are all, {all}", did_you_mean(name, known)))
+        }
+    })?;
+    let mut roles = named.concat();
+    roles.sort_unstable();
+    roles.dedup();
+    if roles.is_empty() { Err("name at least one role, or all".to_owned()) } else { Ok(roles) }
+}
+
+fn address(value: &Value) -> Result<Address, String> {
+    let text = text(value)?;
+    // Never echoed: what is no address may still hold a password.
+    if text.contains(':') {
+        Ok(Address::new(&text))
+    } else {
+        Err("an address such as sqlite://FILE or memory://".to_owned())
+    }
+}
+
+fn prefix(value: &Value) -> Result<String, String> {
+    let text = text(value)?;
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if text.bytes().all(good) { Ok(text) } else { Err("letters, digits, `.`, `_` and `-` only".to_owned()) }
+}
+
+fn networks(value: &Value) -> Result<Vec<IpNet>, String> {
+    each(value, |item| {
+        let address = item.parse::<IpAddr>().map(IpNet::from);
+        item.parse().or(address).map_err(|_| "write a network such as 10.0.0.0/8 or ::1/128".to_owned())
+    })
+}
+
+fn span_ms(value: &Value) -> Result<i64, String> {
+    let ms = match value {
+        Value::Integer(ms) => *ms,
+        other => span::parse_ms(&text(other)?)?,
+    };
+    if ms > 0 { Ok(ms) } else { Err(span::FORM.to_owned()) }
+}
+
+fn pairs(value: &Value) -> Result<Vec<Pair>, String> {
+    each(value, |item| Pair::parse(item).map_err(|error| error.to_string()))
+}
+
+fn filter(value: &Value) -> Result<String, String> {
+    let text = text(value)?;
+    tracing_subscriber::EnvFilter::builder().parse(&text).map_err(|error| format!("{text:?}: {error}"))?;
+    Ok(text)
+}
+
+fn format(value: &Value) -> Result<LogFormat, String> {
+    match text(value)?.as_str() {
+        "human" => Ok(LogFormat::Human),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("{other:?}: write human or json")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(
+        environment: &[(&str, &str)],
+        values: &[(&'static str, &'static str, &str)],
+    ) -> Result<Config, Vec<String>> {
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let values = values.iter().map(|(k, f, v)| (*k, *f, Value::Text((*v).to_owned()))).collect();
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        let flags = Flags { config: Some(empty.path().to_owned()), values };
+        Config::load(&flags, &environment).map_err(|all| all.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn defaults_are_the_contract_s() {
+        let config = load(&[], &[]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+        assert_eq!(config.store.to_string(), "sqlite://rates.db");
+        assert_eq!(
+            (config.broker.to_string(), config.cache.to_string()),
+            ("memory://".into(), "memory://".into())
+        );
+        assert_eq!((config.stale_after_ms, config.expire_after_ms), (30_000, 300_000));
+        assert_eq!(config.roles, Role::ALL);
+        let shown: Vec<_> = config.shown.iter().map(|shown| shown.key).collect();
+        assert!(KEYS.iter().all(|key| shown.contains(&key.name)), "every key is shown: {shown:?}");
+    }
+
+    #[test]
+    fn mistakes_name_place_key_and_what_would_be_right() {
+        for (name, value, said) in [
+            ("RATES_LISTEN", "8000", "RATES_LISTEN: listen: \"8000\": write ADDRESS:PORT"),
+            (
+                "RATES_ROLES",
+                "apy",
+                "RATES_ROLES: roles: \"apy\": no such role; did you mean api?; roles are all",
+            ),
+            ("RATES_ROLES", "bot", "RATES_ROLES: roles: \"bot\": this version has no such role yet"),
+            ("RATES_ROLES", ",", "RATES_ROLES: roles: name at least one role"),
+            (
+                "RATES_ALLOW_PRIVATE",
+                "10.0.0.0/99",
+                "RATES_ALLOW_PRIVATE: allow_private: \"10.0.0.0/99\": write a network",
+            ),
+            ("RATES_STALE_AFTER", "soon", "RATES_STALE_AFTER: stale_after: write a length of time"),
+            ("RATES_EXPIRE_AFTER", "1s", "RATES_EXPIRE_AFTER: expire_after: shorter than stale_after (30s)"),
+            (
+                "RATES_READY_PAIRS",
+                "BTC",
+                "RATES_READY_PAIRS: ready_pairs: \"BTC\": a pair is written BASE-QUOTE",
+            ),
+            ("RATES_LOG__FORMAT", "xml", "RATES_LOG__FORMAT: log.format: \"xml\": write human or json"),
+            ("RATES_LOG__FILTER", "info,rates=loud", "RATES_LOG__FILTER: log.filter: "),
+            ("RATES_PREFIX", "a b", "RATES_PREFIX: prefix: letters"),
+            ("DATABASE_URL", "hunter2", "DATABASE_URL: store: an address such as"),
+        ] {
+            let errors = load(&[(name, value)], &[]).unwrap_err();
+            assert!(errors[0].starts_with(said), "{errors:?}");
+            assert!(!errors.concat().contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn lists_come_with_commas_from_the_environment() {
+        let config =
+            load(&[("RATES_ALLOW_PRIVATE", "10.0.0.0/8, ::1"), ("RATES_READY_PAIRS", "btc/usdt")], &[])
+                .unwrap();
+        assert_eq!(join(&config.allow_private), "10.0.0.0/8,::1/128");
+        assert_eq!(join(&config.ready_pairs), "BTC-USDT");
+    }
+
+    #[test]
+    fn secrets_are_not_shown_and_keys_without_effect_are_said() {
+        let set = [("DATABASE_URL", "postgres://u:hunter2@h/d"), ("RATES_BOT__WEBHOOK_SECRET", "hunter2")];
+        let config = load(&set, &[]).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert_eq!(
+            config.warnings,
+            ["RATES_BOT__WEBHOOK_SECRET: bot.webhook_secret has no effect in this version"]
+        );
+    }
+}

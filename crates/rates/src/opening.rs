@@ -1,0 +1,32 @@
+//! What several commands open before they do anything: the configuration, the store, the venue files.
+//! It must not know which command asks.
+
+use crate::{
+    config::{Config, Flags},
+    exit::{Exit, Failure},
+    layers::{ConfigError, process_environment},
+    venue_files::{self, VenueFiles},
+};
+use store::Seed;
+
+/// The configuration in force; mistakes end with 78, each with its place and key.
+pub fn config(flags: &Flags) -> Result<Config, Failure> {
+    Config::load(flags, &process_environment()).map_err(mistakes)
+}
+
+fn mistakes(errors: Vec<ConfigError>) -> Failure {
+    let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Failure::say(Exit::Config, said.join("\n"))
+}
+
+/// Built-in venue files, and those of `venues_dir` over them.
+pub fn venue_files(config: &Config) -> Result<VenueFiles, Failure> {
+    let files = VenueFiles::load(config.venues_dir.as_deref())?;
+    files.check()?;
+    Ok(files)
+}
+
+/// The first rows of a new store.
+pub fn seed() -> Result<Seed, Failure> {
+    Ok(Seed { rows: venue_files::seed_rows()?, venues: Vec::new() })
+}

@@ -1,0 +1,155 @@
+//! A document: whatever a venue sent, as one flat tree, so that one path language reads JSON, XML, CSV and protobuf.
+//! It must not know what any of it means.
+
+use std::borrow::Cow;
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Null,
+    True,
+    False,
+    /// The text of a number, as written.
+    Number,
+    /// A string without escapes.
+    Plain,
+    /// A JSON string with escapes still in it.
+    Escaped,
+    Array,
+    Object,
+}
+
+/// One node: a value, or the key of a member (a `Plain` or `Escaped` node just before the member's value).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Node {
+    pub kind: Kind,
+    /// Where its text begins and ends.
+    pub start: u32,
+    pub end: u32,
+    /// The index after its last descendant.
+    pub next: u32,
+}
+
+/// The place of a value in a [`Doc`].
+pub(crate) type At = u32;
+
+/// The nodes of one document, in the order written; kept from frame to frame so that reading allocates nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Doc {
+    pub nodes: Vec<Node>,
+    /// Which container is open, while building.
+    pub open: Vec<At>,
+}
+
+/// More nodes than any answer of a venue has; a bound on memory.
+pub(crate) const NODES_MAX: usize = 1_000_000;
+/// Deeper than any answer of a venue.
+pub(crate) const DEPTH_MAX: usize = 64;
+
+impl Doc {
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+        self.open.clear();
+    }
+
+    #[inline]
+    pub fn leaf(&mut self, kind: Kind, start: usize, end: usize) {
+        let next = self.nodes.len() as u32 + 1;
+        self.nodes.push(Node { kind, start: start as u32, end: end as u32, next });
+    }
+
+    pub fn begin(&mut self, kind: Kind, start: usize) {
+        self.open.push(self.nodes.len() as u32);
+        self.leaf(kind, start, start);
+    }
+
+    pub fn end(&mut self, end: usize) {
+        if let Some(at) = self.open.pop() {
+            let next = self.nodes.len() as u32;
+            let node = &mut self.nodes[at as usize];
+            node.next = next;
+            node.end = end as u32;
+        }
+    }
+}
+
+/// A document together with the text that its nodes point into.
+#[derive(Clone, Copy)]
+pub(crate) struct Tree<'a> {
+    pub nodes: &'a [Node],
+    pub text: &'a str,
+}
+
+impl<'a> Tree<'a> {
+    pub const ROOT: At = 0;
+
+    #[inline]
+    pub fn node(self, at: At) -> Node {
+        self.nodes[at as usize]
+    }
+
+    #[inline]
+    pub fn raw(self, at: At) -> &'a str {
+        let node = self.node(at);
+        &self.text[node.start as usize..node.end as usize]
+    }
+
+    /// The text of a scalar; `None` for null, arrays and objects.
+    #[inline]
+    pub fn scalar(self, at: At) -> Option<Cow<'a, str>> {
+        match self.node(at).kind {
+            Kind::Number | Kind::Plain => Some(Cow::Borrowed(self.raw(at))),
+            Kind::True => Some(Cow::Borrowed("true")),
+            Kind::False => Some(Cow::Borrowed("false")),
+            Kind::Escaped => Some(Cow::Owned(crate::json::unescape(self.raw(at)))),
+            Kind::Null | Kind::Array | Kind::Object => None,
+        }
+    }
+
+    /// The value of the first member with this key.
+    #[inline]
+    pub fn member(self, at: At, key: &str) -> Option<At> {
+        self.members(at).find(|(name, _)| self.is_key(*name, key)).map(|(_, value)| value)
+    }
+
+    #[inline]
+    pub fn is_key(self, at: At, key: &str) -> bool {
+        let node = self.node(at);
+        match node.kind {
+            Kind::Escaped => crate::json::unescape(self.raw(at)) == key,
+            _ => (node.end - node.start) as usize == key.len() && self.raw(at) == key,
+        }
+    }
+
+    /// Keys and values of an object; nothing for anything else.
+    #[inline]
+    pub fn members(self, at: At) -> impl Iterator<Item = (At, At)> + use<'a> {
+        let node = self.node(at);
+        let end = if node.kind == Kind::Object { node.next } else { 0 };
+        let mut next = at + 1;
+        std::iter::from_fn(move || {
+            if next >= end {
+                return None;
+            }
+            let key = next;
+            next = self.node(key + 1).next;
+            Some((key, key + 1))
+        })
+    }
+
+    /// The items of an array; nothing for anything else.
+    #[inline]
+    pub fn items(self, at: At) -> impl Iterator<Item = At> + use<'a> {
+        let node = self.node(at);
+        let end = if node.kind == Kind::Array { node.next } else { 0 };
+        let mut next = at + 1;
+        std::iter::from_fn(move || {
+            if next >= end {
+                return None;
+            }
+            let item = next;
+            next = self.node(item).next;
+            Some(item)
+        })
+    }
+}
