@@ -14,8 +14,8 @@ use std::{
 pub(crate) enum AnswerBody {
     /// The fast path: one piece, no box.
     Ready(Option<Bytes>),
-    /// The router's.
-    Routed(axum::body::Body, Ended),
+    /// The router's, and what is to happen once it is gone.
+    Routed(axum::body::Body, #[expect(dead_code, reason = "kept for its drop")] Ended),
 }
 
 /// Puts the connection back between requests once an answer has been handed over (or given up).

@@ -9,7 +9,6 @@ use crate::{
 };
 use axum::{
     extract::{RawQuery, State},
-    response::Response,
 };
 use hyper::HeaderMap;
 use market::{Basis, Price, Rate, RateState};
@@ -81,7 +80,7 @@ fn end(text: &mut Vec<u8>, is_demo: bool) {
 
 /// `GET /api/v1/courses?exchanger=&direction=`: one object with every fresh value, by pair; without a filter a
 /// `direction` is written `BTC-USD`, with one as it was asked for.
-pub(crate) async fn courses(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Answer<Response> {
+pub(crate) async fn courses(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Answer {
     let query = Query::parse(query.as_deref(), &["exchanger", "direction"])?;
     let venue = query.text("exchanger").filter(|name| *name != "rates").map(rates::venue_id).transpose()?;
     let board = server.board();

@@ -9,7 +9,6 @@ use crate::{
 };
 use axum::{
     extract::{Path, RawQuery, State, rejection::PathRejection},
-    response::Response,
 };
 use hyper::HeaderMap;
 use market::{Asset, Pair, Price, PriceError, Rate, RateState, VenueId};

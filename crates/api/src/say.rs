@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use board::Answer;
 use bytes::Bytes;
 use hyper::{HeaderMap, StatusCode, header, header::HeaderValue};
-use market::{Rate, RateState, Timestamp};
+use market::{Rate, Timestamp};
 use serde::Serialize;
 
 /// The content type of every success.
@@ -112,11 +112,6 @@ pub(crate) fn tagged(headers: &HeaderMap, answer: &Answer, body: impl FnOnce() -
     response.headers_mut().insert(header::ETAG, tag);
     response.headers_mut().insert(header::CACHE_CONTROL, NO_CACHE);
     response
-}
-
-/// Whether the rate may be given where there is no place for a flag.
-pub(crate) fn is_unflagged(rate: &Rate) -> bool {
-    rate.state == RateState::Fresh && rate.value.is_some()
 }
 
 /// Text between tags or quotes of HTML.
