@@ -27,7 +27,7 @@ pub(crate) struct Socket {
 /// Written by hand since no request has been understood yet.
 const URI_TOO_LONG: &str = concat!(
     "HTTP/1.1 414 URI Too Long\r\ncontent-type: application/problem+json\r\nconnection: close\r\n",
-    "content-length: 150\r\n\r\n",
+    "content-length: 166\r\n\r\n",
     r#"{"code":"uri_too_long","detail":"path and query together may have 16384 bytes","status":414,"#,
     r#""title":"The address is too long","type":"urn:rates:problem:uri_too_long"}"#
 );

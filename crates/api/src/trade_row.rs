@@ -98,6 +98,10 @@ pub(crate) fn change(body: &[u8]) -> Result<TradeRowChange, Problem> {
 
 /// The parser's own words may repeat what the client sent, so only the place is told.
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8], known: &str) -> Result<T, Problem> {
+    // A list of values in the right order would be taken for an object.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::BadRequest("the body is not a JSON object".into()));
+    }
     serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         Problem::BadRequest(match error.classify() {
@@ -214,8 +218,10 @@ mod tests {
     fn bad_rows_are_refused_with_the_column() {
         let long = format!(r#"{{"venue":"v","currency_pair":"A-B","url":"http://e/{}"}}"#, "x".repeat(3_000));
         for (body, needle) in [
-            ("", "not JSON"),
-            ("[1", "not JSON"),
+            ("", "not a JSON object"),
+            (r#"["v", "A-B"]"#, "not a JSON object"),
+            ("{", "not JSON"),
+            (r#"{"venue":"v","currency_pair":"A-B"} x"#, "not JSON"),
             ("{}", "missing"),
             (r#"{"venue":"v","currency_pair":"A-B","id":1}"#, "unknown"),
             (r#"{"venue":"v","venue":"w","currency_pair":"A-B"}"#, "doubled"),
