@@ -1,11 +1,8 @@
 //! The stream over a real socket: snapshot, changes, filter, resume, resync, heartbeat.
 //! It must not know how changes are kept.
 
-#[path = "support/house.rs"]
-mod house;
-
+use crate::house::{House, LONG, until};
 use api::Settings;
-use house::{House, LONG, until};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::{
@@ -36,11 +33,17 @@ struct Reader {
 impl Reader {
     async fn open(house: &House, target: &str, last_event_id: &str) -> Reader {
         let mut stream = house.connect().await;
-        let id = if last_event_id.is_empty() { String::new() } else { format!("last-event-id: {last_event_id}\r\n") };
+        let id = if last_event_id.is_empty() {
+            String::new()
+        } else {
+            format!("last-event-id: {last_event_id}\r\n")
+        };
         stream.write_all(format!("GET {target} HTTP/1.1\r\nhost: t\r\n{id}\r\n").as_bytes()).await.unwrap();
         let mut lines = BufReader::new(stream).lines();
         let mut head = Vec::new();
-        while let Some(line) = timeout(LONG, lines.next_line()).await.unwrap().unwrap().filter(|l| !l.is_empty()) {
+        while let Some(line) =
+            timeout(LONG, lines.next_line()).await.unwrap().unwrap().filter(|l| !l.is_empty())
+        {
             head.push(line.to_ascii_lowercase());
         }
         assert!(head[0].contains("200") && head.iter().any(|l| l.contains("text/event-stream")), "{head:?}");
@@ -173,8 +176,7 @@ async fn a_reader_that_lags_is_told_and_then_sees_the_present() {
 
 #[tokio::test]
 async fn a_quiet_stream_has_a_heartbeat_and_a_full_house_is_503() {
-    let settings =
-        Settings { heartbeat: Duration::from_millis(50), streams_max: 1, ..Settings::default() };
+    let settings = Settings { heartbeat: Duration::from_millis(50), streams_max: 1, ..Settings::default() };
     let house = House::with(settings, None).await;
     let mut reader = Reader::open(&house, "/api/v1/stream", "").await;
     assert_eq!(reader.next(false).await.name, "snapshot");

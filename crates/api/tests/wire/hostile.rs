@@ -1,12 +1,9 @@
 //! What a hostile or broken client can send: each gets a clear refusal, fast, and nobody else notices.
 //! It must not be kind: requests are written byte by byte.
 
-#[path = "support/house.rs"]
-mod house;
-
+use crate::house::{House, LONG};
 use api::{RateLimit, Settings};
-use house::{House, LONG, until};
-use std::{sync::Arc, time::Duration};
+use std::{io::ErrorKind, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -35,7 +32,8 @@ async fn texts_that_are_no_pair_are_400_or_404_and_never_echoed() {
         ("BTC-USX", 404, "unknown_pair"),
         (long.as_str(), 400, "bad_pair"),
     ] {
-        for target in [format!("/api/v1/rates/{text}"), format!("/api/v1/currency_pair?currency_pair={text}")] {
+        for target in [format!("/api/v1/rates/{text}"), format!("/api/v1/currency_pair?currency_pair={text}")]
+        {
             let reply = house.get(&target).await;
             let what = &target[..target.len().min(80)];
             assert!(reply.headers["content-type"] == "application/problem+json", "{what}: {reply:?}");
@@ -103,22 +101,30 @@ async fn what_is_too_large_is_refused_at_once() {
         ("1,000 headers", format!("GET /api/v1/rates HTTP/1.1\r\nhost: t\r\n{headers}\r\n"), 431),
         (
             "a large body, announced",
-            format!("POST /api/v1/trade-info HTTP/1.1\r\nhost: t\r\ncontent-length: 1000000000\r\n\r\n{long}"),
+            format!(
+                "POST /api/v1/trade-info HTTP/1.1\r\nhost: t\r\ncontent-length: 1000000000\r\n\r\n{long}"
+            ),
             413,
         ),
         (
             "a large body in chunks",
-            format!("POST /api/v1/trade-info HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n{chunk}"),
+            format!(
+                "POST /api/v1/trade-info HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n{chunk}"
+            ),
             413,
         ),
         (
             "a large body where none belongs",
-            format!("GET /api/v1/rates/BTC-USDT HTTP/1.1\r\nhost: t\r\ncontent-length: 1000000\r\n\r\n{long}"),
+            format!(
+                "GET /api/v1/rates/BTC-USDT HTTP/1.1\r\nhost: t\r\ncontent-length: 1000000\r\n\r\n{long}"
+            ),
             413,
         ),
         ("no HTTP at all", "hello there\r\n\r\n".into(), 400),
     ] {
+        let began = tokio::time::Instant::now();
         let reply = house.raw(request.as_bytes()).await;
+        assert!(began.elapsed() < Duration::from_secs(5), "{what} took {:?}", began.elapsed());
         assert_eq!(reply.status, status, "{what}: {:?}", reply.headers);
         if matches!(status, 413 | 414) {
             assert_eq!(reply.headers["content-type"], "application/problem+json", "{what}");
@@ -139,7 +145,7 @@ async fn a_long_line_is_refused_on_a_connection_that_was_used_before() {
     let _ = stream.write_all(format!("GET /{}", "x".repeat(30_000)).as_bytes()).await;
     let mut text = Vec::new();
     let _ = timeout(LONG, stream.read_to_end(&mut text)).await.unwrap();
-    assert_eq!(house::parse(&text).status, 414);
+    assert_eq!(crate::house::parse(&text).status, 414);
     house.end().await;
 }
 
@@ -175,55 +181,59 @@ async fn silent_slow_and_idle_connections_are_closed() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_408() {
-    let house = House::with(Settings { body_timeout: Duration::from_millis(200), ..Settings::default() }, None).await;
+    let house =
+        House::with(Settings { body_timeout: Duration::from_millis(200), ..Settings::default() }, None).await;
     let request = "POST /api/v1/trade-info HTTP/1.1\r\nhost: t\r\ncontent-length: 10\r\n\r\n{";
     house.raw(request.as_bytes()).await.is_problem(408, "body_timeout", "half a body");
     house.end().await;
 }
 
-#[tokio::test]
-async fn a_stalled_reader_is_closed_from_outside() {
-    let settings = Settings { stall_timeout: Duration::from_millis(500), ..Settings::default() };
-    let house = House::with(settings, None).await;
+/// Opens a stream that nobody reads, and floods it; whether it is closed within the time.
+async fn is_stalled_reader_closed(stall_timeout: Duration, within: Duration) -> bool {
+    let house = House::with(Settings { stall_timeout, ..Settings::default() }, None).await;
     let mut stalled = house.connect().await;
     stalled.write_all(b"GET /api/v1/stream HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
-    until("the reader is in", async || house.get("/metrics").await.status == 200).await;
-    // Nobody reads: the socket's buffers fill up, then writing is stuck, then the connection is gone.
     let mut n = 0;
-    let filling = async {
-        loop {
+    let flood = async {
+        // The socket's buffers fill up, then the server's write is stuck. Its closing is seen by writing.
+        while !matches!(stalled.try_write(b"x"), Err(e) if e.kind() != ErrorKind::WouldBlock) {
             for _ in 0..500 {
                 n += 1;
                 house.tick("venue-a", "BTC-USDT", &format!("{n}.5"), 0);
             }
-            tokio::task::yield_now().await;
-            let mut probe = [0; 1];
-            // What is in our own buffer may stay there; an error or the end is what we wait for.
-            if matches!(stalled.try_write(b"x"), Err(e) if e.kind() != std::io::ErrorKind::WouldBlock) {
-                break;
-            }
-            let _ = &mut probe;
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    timeout(LONG, filling).await.expect("closed by the watchdog");
+    let is_closed = timeout(within, flood).await.is_ok();
+    drop(stalled);
     house.end().await;
+    is_closed
+}
+
+#[tokio::test]
+async fn a_stalled_reader_is_closed_from_outside() {
+    assert!(is_stalled_reader_closed(Duration::from_millis(500), LONG).await);
+}
+
+#[tokio::test]
+async fn nothing_but_its_own_limit_closes_a_stalled_reader() {
+    assert!(!is_stalled_reader_closed(Duration::from_secs(3_600), Duration::from_secs(3)).await);
 }
 
 #[tokio::test]
 async fn a_panic_costs_one_request() {
-    let board = house::new_board(false);
-    house::tick(&board, "venue-a", "BTC-USDT", "1.5", 0);
+    let board = crate::house::new_board(false);
+    crate::house::tick(&board, "venue-a", "BTC-USDT", "1.5", 0);
     let checks = Arc::new(|| -> Vec<api::Check> { panic!("on purpose") });
     let house = House::on(board, Settings::default(), None, checks).await;
     let mut stream = house.connect().await;
     stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
     let mut buffer = vec![0; 8_192];
     let n = timeout(LONG, stream.read(&mut buffer)).await.unwrap().unwrap();
-    house::parse(&buffer[..n]).is_problem(500, "internal", "the request that panicked");
+    crate::house::parse(&buffer[..n]).is_problem(500, "internal", "the request that panicked");
     stream.write_all(b"GET /livez HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
     let n = timeout(LONG, stream.read(&mut buffer)).await.unwrap().unwrap();
-    assert_eq!(house::parse(&buffer[..n]).status, 200, "the same connection goes on");
+    assert_eq!(crate::house::parse(&buffer[..n]).status, 200, "the same connection goes on");
     house.end().await;
 }
 
@@ -257,7 +267,7 @@ async fn too_many_connections_get_503() {
     let mut third = house.connect().await;
     let mut text = Vec::new();
     let _ = timeout(LONG, third.read_to_end(&mut text)).await.unwrap();
-    let reply = house::parse(&text);
+    let reply = crate::house::parse(&text);
     reply.is_problem(503, "overloaded", "the third");
     assert!(reply.headers.contains_key("retry-after"));
     house.end().await;

@@ -1,11 +1,8 @@
 //! Stopping with requests in flight and streams open: answers arrive, streams say farewell, it is over in time.
 //! It must not depend on luck: requests are held in the server by a store that waits.
 
-#[path = "support/house.rs"]
-mod house;
-
+use crate::house::{House, LONG};
 use api::Settings;
-use house::{House, LONG};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -17,7 +14,8 @@ async fn a_request_in_flight_is_answered() {
     let house = House::start().await;
     let mut stream = house.connect().await;
     // In flight: the head is read and the body awaited when the stop comes.
-    let head = "POST /api/v1/trade-info HTTP/1.1\r\nhost: t\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n";
+    let head =
+        "POST /api/v1/trade-info HTTP/1.1\r\nhost: t\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut buffer = vec![0; 4_096];
     let n = timeout(LONG, stream.read(&mut buffer)).await.unwrap().unwrap();
@@ -27,7 +25,7 @@ async fn a_request_in_flight_is_answered() {
     stream.write_all(b"{}").await.unwrap();
     let mut text = Vec::new();
     let _ = timeout(LONG, stream.read_to_end(&mut text)).await.unwrap();
-    let reply = house::parse(&text);
+    let reply = crate::house::parse(&text);
     reply.is_problem(401, "unauthorized", "without a key, but answered");
     assert_eq!(reply.headers["connection"], "close");
     house.end().await;
@@ -59,7 +57,10 @@ async fn what_does_not_end_by_itself_is_ended() {
     let settings = Settings { stop_within: Duration::from_millis(300), ..Settings::default() };
     let house = House::with(settings, None).await;
     let mut stuck = house.connect().await;
-    stuck.write_all(b"POST /api/v1/trade-info HTTP/1.1\r\nhost: t\r\ncontent-length: 2\r\n\r\n").await.unwrap();
+    stuck
+        .write_all(b"POST /api/v1/trade-info HTTP/1.1\r\nhost: t\r\ncontent-length: 2\r\n\r\n")
+        .await
+        .unwrap();
     house.end().await;
     let _ = timeout(LONG, stuck.read_to_end(&mut Vec::new())).await.expect("closed");
 }

@@ -1,12 +1,9 @@
 //! Keys and writes over a real socket, on a real SQLite store.
 //! It must not trust a status alone: what was written is read back from the store.
 
-#[path = "support/house.rs"]
-mod house;
-
+use crate::house::{House, Reply};
 use api::Settings;
 use board::Board;
-use house::{House, Reply};
 use market::{PairState, RowStatus, VenueId, VenueStatus};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -28,7 +25,7 @@ impl Desk {
         let url = format!("sqlite://{}", place.path().join("rates.db").display());
         let store = store::open(&url, Seed::default()).await.unwrap();
         let hash: String = Sha256::digest(KEY).iter().map(|b| format!("{b:02x}")).collect();
-        let key_id = store.add_api_key("test", &hash, house::BEGINNING).await.unwrap();
+        let key_id = store.add_api_key("test", &hash, crate::house::BEGINNING).await.unwrap();
         let house = House::with(Settings::default(), Some(store.clone())).await;
         Desk { house, store, key_id, _place: place }
     }
@@ -68,14 +65,20 @@ async fn a_row_is_added_changed_shown_and_removed() {
     say_row(&desk.house.board, "venue-a", id, PairState::Invalid, Some("currency_pair: no such symbol"));
     let list = desk.house.get("/api/v1/trade-info").await.json();
     let shown = &list["trade_info"][0];
-    assert_eq!((&shown["state"], &shown["reason"]), (&json!("invalid"), &json!("currency_pair: no such symbol")));
+    assert_eq!(
+        (&shown["state"], &shown["reason"]),
+        (&json!("invalid"), &json!("currency_pair: no such symbol"))
+    );
 
     let target = format!("/api/v1/trade-info/{id}");
     let change = json!({"enabled": false, "interval_ms": null, "currency_pair": "BTC-USD"});
     let reply = desk.ask("PATCH", &target, &change).await;
     assert_eq!(reply.status, 200, "{reply:?}");
     let kept = desk.store.trade_rows().await.unwrap().remove(0);
-    assert_eq!((kept.enabled, kept.interval_ms, kept.currency_pair.as_deref()), (false, None, Some("BTC-USD")));
+    assert_eq!(
+        (kept.enabled, kept.interval_ms, kept.currency_pair.as_deref()),
+        (false, None, Some("BTC-USD"))
+    );
 
     assert_eq!(desk.ask("DELETE", &target, &Value::Null).await.status, 204);
     assert!(desk.store.trade_rows().await.unwrap().is_empty());
@@ -111,7 +114,7 @@ async fn only_a_key_opens_and_never_in_an_address() {
         desk.house.ask(method, target, &[], "").await.is_problem(401, "unauthorized", method);
     }
     assert!(desk.store.trade_rows().await.unwrap().is_empty(), "nothing was written");
-    assert!(desk.store.revoke_api_key(desk.key_id, house::BEGINNING).await.unwrap());
+    assert!(desk.store.revoke_api_key(desk.key_id, crate::house::BEGINNING).await.unwrap());
     let row = json!({"venue": "venue-a", "currency_pair": "BTC-USD"});
     desk.ask("POST", "/api/v1/trade-info", &row).await.is_problem(401, "unauthorized", "revoked");
     desk.house.end().await;
@@ -130,7 +133,11 @@ async fn what_is_wrong_with_a_row_is_said() {
         reply.is_problem(400, "bad_request", &row.to_string());
         assert!(reply.json()["detail"].as_str().unwrap().contains(needle), "{reply:?}");
     }
-    desk.ask("PATCH", "/api/v1/trade-info/x", &json!({"enabled": true})).await.is_problem(400, "bad_request", "id");
+    desk.ask("PATCH", "/api/v1/trade-info/x", &json!({"enabled": true})).await.is_problem(
+        400,
+        "bad_request",
+        "id",
+    );
     let bearer = format!("Bearer {KEY}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "text/plain")];
     let reply = desk.house.ask("POST", "/api/v1/trade-info", &headers, "{}").await;
@@ -160,6 +167,9 @@ async fn venues_and_pairs_show_what_collectors_say() {
     assert_eq!(venues["venues"][0]["rows"][0]["state"], "live");
     desk.house.tick("venue-a", "BTC-USD", "1", 0);
     let pairs = desk.house.get("/api/v1/pairs").await.json();
-    assert_eq!((&pairs["pairs"][0]["pair"], &pairs["pairs"][0]["state"]), (&json!("BTC-USD"), &json!("fresh")));
+    assert_eq!(
+        (&pairs["pairs"][0]["pair"], &pairs["pairs"][0]["state"]),
+        (&json!("BTC-USD"), &json!("fresh"))
+    );
     desk.house.end().await;
 }
