@@ -51,7 +51,7 @@ impl Newest {
         SIDES.iter().any(|side| {
             side(tick)
                 && !later.iter().any(|t| side(t) && t.key() > tick.key())
-                && !equal_before.clone().any(|t| side(t))
+                && !equal_before.clone().any(side)
         })
     }
 
