@@ -96,6 +96,11 @@ async fn show(args: &VenueArgs) -> Outcome {
 fn check<'a>(files: impl Iterator<Item = &'a Path>) -> Outcome {
     let mut exit = Exit::Ok;
     for path in files {
+        // `rates venues check venues/*.toml` is what people type.
+        if path.ends_with(venue_files::SEED_FILE) {
+            output::say(&format!("{}: not a venue but the first rows of a new store", path.display()));
+            continue;
+        }
         match venue_files::read(path).and_then(|(id, file)| examples(&id, &file)) {
             Ok(count) => {
                 output::write(&format!("{}: good, {count} examples give what they must\n", path.display()))?
