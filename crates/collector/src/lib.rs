@@ -1,1 +1,117 @@
-//! (being built)
+//! Runs feeds: rows become a plan (pure), the plan becomes as few connections and requests as the venues'
+//! limits allow, frames become ticks. It must not know who reads the ticks, nor serve HTTP.
+//!
+//! Downwards: [`run`] reads rows and venue files, `plan` says what should run, `fleet` moves what runs there,
+//! `connection` and `poll` keep one connection or loop going, `session` lives one WebSocket, `subscriptions`
+//! knows what was asked on it, `publish` hands the ticks over. `status` tells how all of it is doing.
+
+mod backoff;
+mod catalogue;
+mod cell;
+mod connection;
+mod context;
+mod dial;
+mod fleet;
+mod guard;
+mod http;
+mod limiter;
+mod meters;
+mod plan;
+mod poll;
+mod publish;
+mod session;
+mod settings;
+mod shards;
+mod status;
+mod subscriptions;
+mod words;
+
+pub use backoff::BackoffLimits;
+pub use catalogue::{Catalogue, Found};
+pub use guard::{Blocked, Guard, GuardError, Resolver, SystemResolver};
+pub use plan::{Feed, FeedKey, Plan, PlannedRow, Planner, Transport, UNKNOWN_VENUE, Verdict, Want};
+pub use settings::{Environment, Settings, Timing};
+
+use broker::Broker;
+use catalogue::Catalogues;
+use clock::Clock;
+use context::Context;
+use fleet::Fleet;
+use std::sync::Arc;
+use store::{Store, StoreError, TradeRow, VenueFile};
+use tokio_util::sync::CancellationToken;
+
+/// Runs until stopped. It never fails: while the store is away the last good rows go on, and at the start it
+/// waits for the store.
+pub async fn run(
+    store: Arc<dyn Store>,
+    builtin: Catalogue,
+    broker: Arc<dyn Broker>,
+    clock: Clock,
+    settings: Settings,
+    stop: CancellationToken,
+) {
+    let context = match Context::new(broker, clock, settings) {
+        Ok(context) => Arc::new(context),
+        Err(error) => {
+            tracing::error!(%error, "the collector can't be set up");
+            return;
+        }
+    };
+    let planner = Planner {
+        guard: context.guard.clone(),
+        environment: context.settings.environment.clone(),
+        stale_after_ms: context.settings.stale_after_ms,
+        expire_after_ms: context.settings.expire_after_ms,
+    };
+    let timing = context.settings.timing;
+    let mut fleet = Fleet::new(context);
+    let mut catalogues = Catalogues::new(builtin);
+    let mut changes = store.changes();
+    let mut store_is_away = false;
+    loop {
+        changes.mark_unchanged();
+        let retry = match read(&*store).await {
+            Ok((rows, files)) => {
+                if std::mem::take(&mut store_is_away) {
+                    tracing::info!("the store answers again");
+                }
+                let catalogue = catalogues.with_files(files).await;
+                let plan = planner.plan(&rows, &catalogue);
+                tracing::info!(rows = plan.rows.len(), feeds = plan.feeds.len(), "rows read");
+                fleet.apply(plan);
+                None
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut store_is_away, true) {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the store can't be read; the last good rows go on");
+                }
+                Some(timing.store_retry)
+            }
+        };
+        let retry = async {
+            match retry {
+                Some(wait) => tokio::time::sleep(wait + jitter(wait)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = retry => {}
+            changed = changes.changed() => if changed.is_err() {
+                // Whoever watched the store is gone; what runs goes on until we are stopped.
+                stop.cancelled().await;
+                break;
+            },
+        }
+    }
+    fleet.stop(timing.drain_max * 2).await;
+}
+
+async fn read(store: &dyn Store) -> Result<(Vec<TradeRow>, Vec<VenueFile>), StoreError> {
+    Ok((store.trade_rows().await?, store.venue_files().await?))
+}
+
+fn jitter(wait: std::time::Duration) -> std::time::Duration {
+    wait * fastrand::u32(0..50) / 100
+}

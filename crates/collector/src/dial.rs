@@ -1,0 +1,179 @@
+//! One WebSocket is dialled: the guarded addresses, TCP, TLS, the handshake; all within one time limit.
+//! It must not know what is said on it.
+
+use crate::{
+    guard::{Blocked, Guard, GuardError},
+    words,
+};
+use market::Timestamp;
+use rustls::pki_types::ServerName;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{
+        self,
+        client::IntoClientRequest,
+        http::{HeaderName, HeaderValue, Response},
+        protocol::WebSocketConfig,
+    },
+};
+use url::Url;
+
+/// A stream of bytes, encrypted or not.
+pub trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
+
+/// An open WebSocket.
+pub type Socket = WebSocketStream<Box<dyn Bytes>>;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The address must not be dialled.
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
+    /// The venue asks us to wait.
+    #[error("HTTP {status}: too many connections")]
+    RateLimited {
+        /// 429 or 418.
+        status: u16,
+        /// What the venue says, if it does.
+        until: Option<Timestamp>,
+    },
+    /// The venue refuses this place.
+    #[error("HTTP 451: the venue does not serve this place")]
+    GeoBlocked,
+    /// Any other answer that is no WebSocket.
+    #[error("HTTP {status} instead of a WebSocket")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// Where a redirect points; we do not go.
+        location: Option<Url>,
+    },
+    /// Not within the time.
+    #[error("no connection within {0:?}")]
+    Timeout(Duration),
+    /// The address or a header cannot be sent.
+    #[error("{0}")]
+    Request(String),
+    /// The name cannot be resolved.
+    #[error("{}", words::causes(.0))]
+    Name(#[source] GuardError),
+    /// Nobody listens, or the line broke.
+    #[error("{host}: {}", words::causes(.source))]
+    Connect {
+        /// The host and port.
+        host: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The handshake failed.
+    #[error("{}", words::causes(.0))]
+    Handshake(#[source] Box<tungstenite::Error>),
+}
+
+/// What to dial.
+#[derive(Debug, Clone)]
+pub struct Dial<'a> {
+    /// The whole address.
+    pub url: &'a Url,
+    /// Headers of the handshake.
+    pub headers: &'a [(String, String)],
+    /// The biggest frame and message that is read.
+    pub frame_bytes_max: usize,
+    /// For all of it.
+    pub timeout: Duration,
+}
+
+/// The TLS of every connection: our own roots, one provider, HTTP/1.1 only.
+pub fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+/// Dials.
+pub async fn dial(guard: &Guard, tls: &Arc<rustls::ClientConfig>, what: &Dial<'_>, now: Timestamp) -> Result<Socket, DialError> {
+    let all = async {
+        let addresses = guard.resolve(what.url).await.map_err(|error| match error {
+            GuardError::Blocked(blocked) => DialError::Blocked(blocked),
+            other => DialError::Name(other),
+        })?;
+        let tcp = connect(&addresses, what).await?;
+        let bytes: Box<dyn Bytes> = if what.url.scheme() == "wss" { encrypt(tcp, tls, what.url).await? } else { Box::new(tcp) };
+        handshake(bytes, what, now).await
+    };
+    tokio::time::timeout(what.timeout, all).await.map_err(|_| DialError::Timeout(what.timeout))?
+}
+
+/// Tries the addresses in turn; of several, none may use up all of the time.
+async fn connect(addresses: &[SocketAddr], what: &Dial<'_>) -> Result<TcpStream, DialError> {
+    let each = what.timeout / u32::try_from(addresses.len().clamp(1, 4)).unwrap_or(1);
+    let mut failure = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        match tokio::time::timeout(each, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => {
+                // Subscriptions and pongs are small and must not wait for each other.
+                if let Err(error) = tcp.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY can't be set");
+                }
+                return Ok(tcp);
+            }
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = std::io::Error::new(std::io::ErrorKind::TimedOut, "nobody answers"),
+        }
+    }
+    Err(DialError::Connect { host: words::address(what.url), source: failure })
+}
+
+async fn encrypt(tcp: TcpStream, tls: &Arc<rustls::ClientConfig>, url: &Url) -> Result<Box<dyn Bytes>, DialError> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).trim_end_matches('.').to_owned();
+    let name = ServerName::try_from(host).map_err(|error| DialError::Request(error.to_string()))?;
+    let stream = tokio_rustls::TlsConnector::from(tls.clone())
+        .connect(name, tcp)
+        .await
+        .map_err(|source| DialError::Connect { host: words::address(url), source })?;
+    Ok(Box::new(stream))
+}
+
+async fn handshake(bytes: Box<dyn Bytes>, what: &Dial<'_>, now: Timestamp) -> Result<Socket, DialError> {
+    let mut request = what.url.as_str().into_client_request().map_err(|error| DialError::Handshake(Box::new(error)))?;
+    for (name, value) in what.headers {
+        let bad = || DialError::Request(format!("the header {} holds what no header may", words::plain(name)));
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(key, value);
+    }
+    let config = WebSocketConfig::default()
+        .read_buffer_size(32 * 1024)
+        .write_buffer_size(0)
+        .max_write_buffer_size(1024 * 1024)
+        .max_message_size(Some(what.frame_bytes_max))
+        .max_frame_size(Some(what.frame_bytes_max));
+    match client_async_with_config(request, bytes, Some(config)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(tungstenite::Error::Http(response)) => Err(refused(&response, what.url, now)),
+        Err(error) => Err(DialError::Handshake(Box::new(error))),
+    }
+}
+
+fn refused<T>(response: &Response<T>, url: &Url, now: Timestamp) -> DialError {
+    let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    match response.status().as_u16() {
+        status @ (429 | 418) => {
+            DialError::RateLimited { status, until: text("retry-after").and_then(|text| crate::http::retry_at(text, now)) }
+        }
+        451 => DialError::GeoBlocked,
+        status => DialError::Refused { status, location: text("location").and_then(|to| url.join(to).ok()) },
+    }
+}

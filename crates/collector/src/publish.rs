@@ -1,0 +1,110 @@
+//! Observations become ticks, and the ticks of one frame one batch. It must not know sockets, nor whether a
+//! tick is newer than another: the board decides that.
+
+use broker::Broker;
+use market::{Flag, Flags, Sequence, Tick, TickBatch, Timestamp, VenueId};
+use std::sync::Arc;
+use venue::Observation;
+
+/// Publishes what one venue says.
+pub struct Publisher {
+    venue: VenueId,
+    broker: Arc<dyn Broker>,
+    ticks: Vec<Tick>,
+}
+
+impl Publisher {
+    /// A publisher for that venue.
+    pub fn new(venue: VenueId, broker: Arc<dyn Broker>) -> Publisher {
+        Publisher { venue, broker, ticks: Vec::new() }
+    }
+
+    /// Adds an observation to the batch of this frame; `false` if it is none worth publishing: a repetition,
+    /// something that is not spot, or history without a time, which nobody could put in order.
+    pub fn add(&mut self, seen: Observation, received_at: Timestamp) -> bool {
+        match tick(seen, received_at) {
+            Some(tick) => {
+                self.ticks.push(tick);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Hands the batch over, if there is anything in it.
+    pub fn flush(&mut self, sent_at: Timestamp) {
+        if !self.ticks.is_empty() {
+            let ticks = std::mem::take(&mut self.ticks);
+            self.broker.publish_ticks(TickBatch { v: TickBatch::VERSION, venue: self.venue.clone(), sent_at, ticks });
+        }
+    }
+}
+
+fn tick(seen: Observation, received_at: Timestamp) -> Option<Tick> {
+    let nothing = seen.last.is_none() && seen.bid.is_none() && seen.ask.is_none();
+    if nothing || seen.duplicate || (seen.history && seen.venue_time.is_none()) {
+        return None;
+    }
+    let mut tick = Tick {
+        pair: seen.pair?,
+        symbol: seen.symbol,
+        last: seen.last,
+        bid: seen.bid,
+        ask: seen.ask,
+        venue_time: seen.venue_time,
+        received_at,
+        sequence: seen.sequence.unwrap_or_else(|| Sequence::from_receipt(received_at)),
+        flags: Flags::NONE,
+    };
+    if tick.is_ahead() {
+        tick.flags = tick.flags.with(Flag::ClockSkew);
+    }
+    Some(tick)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use market::{Pair, Price};
+
+    fn seen() -> Observation {
+        Observation {
+            symbol: "BTCUSDT".into(),
+            pair: Pair::parse("BTC-USDT").ok(),
+            last: Price::parse("64348.95").ok(),
+            bid: None,
+            ask: None,
+            venue_time: None,
+            sequence: None,
+            history: false,
+            duplicate: false,
+        }
+    }
+
+    #[test]
+    fn what_is_no_observation_is_not_published() {
+        let now = Timestamp::from_millis(1_000_000);
+        let time = Some(Timestamp::from_millis(900_000));
+        for (name, seen, published) in [
+            ("plain", seen(), true),
+            ("repeated", Observation { duplicate: true, ..seen() }, false),
+            ("not spot", Observation { pair: None, ..seen() }, false),
+            ("empty", Observation { last: None, ..seen() }, false),
+            ("history", Observation { history: true, ..seen() }, false),
+            ("history with its time", Observation { history: true, venue_time: time, ..seen() }, true),
+        ] {
+            assert_eq!(tick(seen, now).is_some(), published, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_runs_ahead_is_flagged() {
+        let now = Timestamp::from_millis(1_000_000);
+        for (ahead_ms, flagged) in [(-3_600_000, false), (0, false), (5_000, false), (5_001, true), (3_600_000, true)] {
+            let seen = Observation { venue_time: Some(now.plus_millis(ahead_ms)), ..seen() };
+            let tick = tick(seen, now).unwrap();
+            assert_eq!(tick.flags.contains(Flag::ClockSkew), flagged, "{ahead_ms}");
+            assert_eq!(tick.sequence, Sequence::from_receipt(now));
+        }
+    }
+}

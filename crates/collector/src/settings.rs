@@ -1,0 +1,104 @@
+//! What the collector is told by the configuration, and its knobs of time with real defaults.
+//! It must not know where the configuration came from.
+
+use crate::{
+    backoff::BackoffLimits,
+    guard::{Resolver, SystemResolver},
+};
+use compact_str::CompactString;
+use std::{sync::Arc, time::Duration};
+
+/// Reads one variable of the environment; what it gives is a secret.
+pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What the collector is told.
+#[derive(Clone)]
+pub struct Settings {
+    /// Its name in every status: unique among the collectors of one broker.
+    pub collector_id: CompactString,
+    /// Networks that may be dialled though they are not public.
+    pub allow_private: Vec<ipnet::IpNet>,
+    /// Where venue files find their keys.
+    pub environment: Environment,
+    /// Replaces every venue's `stale_after`; a row's own still wins.
+    pub stale_after_ms: Option<i64>,
+    /// Replaces every venue's `expire_after`; a row's own still wins.
+    pub expire_after_ms: Option<i64>,
+    /// Who turns names into addresses.
+    pub resolver: Arc<dyn Resolver>,
+    /// Knobs of time.
+    pub timing: Timing,
+}
+
+impl Settings {
+    /// The defaults for a collector of that name, without any environment.
+    pub fn new(collector_id: &str) -> Settings {
+        Settings {
+            collector_id: collector_id.into(),
+            allow_private: Vec::new(),
+            environment: Arc::new(|_| None),
+            stale_after_ms: None,
+            expire_after_ms: None,
+            resolver: Arc::new(SystemResolver),
+            timing: Timing::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("collector_id", &self.collector_id)
+            .field("allow_private", &self.allow_private)
+            .field("timing", &self.timing)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Knobs of time. The defaults are the product's; tests shorten them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Waits between attempts.
+    pub backoff: BackoffLimits,
+    /// Name, TCP, TLS and handshake together.
+    pub connect_timeout: Duration,
+    /// The name service alone.
+    pub resolve_timeout: Duration,
+    /// One frame of ours, until the socket has taken it.
+    pub send_timeout: Duration,
+    /// A replaced connection stays open for at most this long while the new one begins to deliver.
+    pub overlap_max: Duration,
+    /// A closing connection is read for at most this long, for what is still on its way.
+    pub drain_max: Duration,
+    /// How often pairs are looked over for missing and stale data.
+    pub look_every: Duration,
+    /// A symbol that the venue does not know is asked for again after this time.
+    pub delisted_retry: Duration,
+    /// A status is published at least this often.
+    pub status_every: Duration,
+    /// And at most this often.
+    pub status_gap: Duration,
+    /// A store that does not answer is asked again after this time.
+    pub store_retry: Duration,
+    /// Without `Retry-After`, a venue that says "too many" is left alone for this long.
+    pub rate_limited_pause: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            backoff: BackoffLimits::default(),
+            connect_timeout: Duration::from_secs(10),
+            resolve_timeout: Duration::from_secs(5),
+            send_timeout: Duration::from_secs(10),
+            overlap_max: Duration::from_secs(30),
+            drain_max: Duration::from_secs(1),
+            look_every: Duration::from_millis(500),
+            delisted_retry: Duration::from_secs(3_600),
+            status_every: Duration::from_secs(5),
+            status_gap: Duration::from_millis(100),
+            store_retry: Duration::from_secs(2),
+            rate_limited_pause: Duration::from_secs(60),
+        }
+    }
+}
