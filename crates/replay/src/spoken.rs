@@ -1,0 +1,287 @@
+//! What a simulated venue understands and answers: subscriptions, pings, requests, all by the words of its venue
+//! file. Pure; it must not know sockets, prices or any venue's name.
+
+use crate::{
+    Error,
+    json::{Node, id_text, shape, with_id},
+    template::{Fields, Template},
+};
+use market::Pair;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+use venue::{Example, Frame, Said, Symbol, Variables, Venue};
+
+/// A venue's language: everything needed to talk like it.
+#[derive(Debug)]
+pub(crate) struct Spoken {
+    venue: Arc<Venue>,
+    symbols: Vec<Symbol>,
+    /// Every spelling of a symbol that a client may use -> its number.
+    spellings: HashMap<String, usize>,
+    /// Characters other than letters and digits that stand inside this venue's names.
+    inner: HashSet<char>,
+    templates: Vec<Template>,
+    ack: Option<Ack>,
+    welcome: Option<String>,
+    pong: Option<String>,
+    ping_shape: Option<String>,
+    /// Words that only a cancellation has.
+    cancelling: HashSet<String>,
+}
+
+#[derive(Debug)]
+struct Ack {
+    text: String,
+    /// The symbol that it names: then every symbol is acknowledged by itself.
+    names: Option<Arc<str>>,
+}
+
+/// What a client's message means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It is alive.
+    Ping,
+    /// It wants these symbols.
+    Subscribe(Vec<usize>),
+    /// It no longer wants these.
+    Unsubscribe(Vec<usize>),
+}
+
+impl Spoken {
+    /// Learns the language from the venue's file; `pairs` are those it can be asked for.
+    pub(crate) fn of(venue: &Arc<Venue>, pairs: &[Pair]) -> Result<Spoken, Error> {
+        let symbol = |pair: &Pair| venue.symbol(pair.base().as_str(), pair.quote().as_str()).ok();
+        let symbols: Vec<Symbol> = pairs.iter().filter_map(symbol).collect();
+        let mut spellings = HashMap::new();
+        for (number, symbol) in symbols.iter().enumerate() {
+            let name = &*symbol.name;
+            for spelling in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
+                spellings.entry(spelling).or_insert(number);
+            }
+        }
+        let names = symbols.iter().flat_map(|s| [&s.name, &s.base, &s.quote]);
+        let inner = names.flat_map(|name| name.chars()).filter(|c| !c.is_alphanumeric()).collect();
+        let cannot =
+            |reason: &str| Error::CannotSimulate { venue: venue.id().clone(), reason: reason.to_owned() };
+        let trials: Vec<Symbol> =
+            [0, symbols.len() / 2].into_iter().filter_map(|at| symbols.get(at).cloned()).collect();
+        if trials.is_empty() {
+            return Err(cannot("it spells none of the demo's pairs"));
+        }
+        let wished = wished_words(venue, &trials);
+        let templates = templates(venue, &trials, &wished);
+        if templates.is_empty() {
+            return Err(cannot("none of its examples could be filled in with other prices and read back"));
+        }
+        let (mut next_id, now) = (1, 0);
+        let ws = venue.ws();
+        let ping_shape = ws.filter(|ws| ws.ping.is_some()).map(|ws| shape(&ws.ping_text(&mut next_id, now)));
+        Ok(Spoken {
+            ack: best(venue, &wished, ack_of),
+            welcome: best(venue, &wished, |said, text| {
+                matches!(said, [Said::Welcome]).then(|| text.to_owned())
+            }),
+            pong: best(venue, &wished, |said, text| {
+                let pongs = text.to_ascii_lowercase().contains("pong")
+                    && !said.iter().any(|s| matches!(s, Said::Tick(_)));
+                pongs.then(|| text.to_owned())
+            }),
+            ping_shape: ping_shape.filter(|shape| !shape.is_empty()),
+            cancelling: cancelling_words(venue, &trials),
+            venue: Arc::clone(venue),
+            symbols,
+            spellings,
+            inner,
+            templates,
+        })
+    }
+
+    pub(crate) fn venue(&self) -> &Arc<Venue> {
+        &self.venue
+    }
+
+    pub(crate) fn symbols(&self) -> &[Symbol] {
+        &self.symbols
+    }
+
+    /// The frames that together give every price that the venue's examples have.
+    pub(crate) fn templates(&self) -> &[Template] {
+        &self.templates
+    }
+
+    pub(crate) fn welcome(&self) -> Option<&str> {
+        self.welcome.as_deref()
+    }
+
+    /// The answer to a ping, where the examples have one.
+    pub(crate) fn pong(&self, ping: &str) -> Option<String> {
+        let pong = self.pong.as_deref()?;
+        Some(id_text(ping).map_or_else(|| pong.to_owned(), |id| with_id(pong, id)))
+    }
+
+    /// What a client's message means.
+    pub(crate) fn hear(&self, message: &str) -> Heard {
+        if self.ping_shape.as_deref() == Some(shape(message).as_str()) {
+            return Heard::Ping;
+        }
+        let wanted = self.symbols_in(message);
+        let cancels = words(message).iter().any(|word| self.cancelling.contains(word));
+        if cancels { Heard::Unsubscribe(wanted) } else { Heard::Subscribe(wanted) }
+    }
+
+    /// The symbols that a message or address names, in its order.
+    pub(crate) fn symbols_in(&self, message: &str) -> Vec<usize> {
+        let mut found = Vec::new();
+        let mut known = HashSet::new();
+        for word in message.split(|c: char| !c.is_alphanumeric() && !self.inner.contains(&c)) {
+            if let Some(number) = self.spellings.get(word)
+                && known.insert(*number)
+            {
+                found.push(*number);
+            }
+        }
+        found
+    }
+
+    /// The symbols that a request asks for: those named, and those whose base and quote are.
+    pub(crate) fn symbols_asked(&self, target: &str) -> Vec<usize> {
+        let target = percent_decoded(target);
+        let words: HashSet<&str> =
+            target.split(|c: char| !c.is_alphanumeric() && !self.inner.contains(&c)).collect();
+        let asked = |(number, symbol): (usize, &Symbol)| {
+            let has = |word: &str| words.contains(word);
+            (has(&symbol.name) || has(&symbol.base) && has(&symbol.quote)).then_some(number)
+        };
+        self.symbols.iter().enumerate().filter_map(asked).collect()
+    }
+
+    /// The acknowledgements of a message about these symbols, with the id that the client gave.
+    pub(crate) fn acks(&self, message: &str, heard: &Heard) -> Vec<String> {
+        let with_client_id =
+            |text: &str| id_text(message).map_or_else(|| text.to_owned(), |id| with_id(text, id));
+        match (&self.ack, heard) {
+            (None, _) | (_, Heard::Ping) => Vec::new(),
+            (Some(Ack { text, names: None }), _) => vec![with_client_id(text)],
+            (Some(Ack { text, names: Some(name) }), Heard::Subscribe(symbols)) => symbols
+                .iter()
+                .filter_map(|number| self.symbols.get(*number))
+                .map(|symbol| with_client_id(&text.replace(&**name, &symbol.name)))
+                .collect(),
+            // Its only acknowledgement on record says "subscribed".
+            (Some(Ack { names: Some(_), .. }), Heard::Unsubscribe(_)) => Vec::new(),
+        }
+    }
+}
+
+/// Words of three letters and more, in lower case.
+fn words(text: &str) -> HashSet<String> {
+    let long = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() >= 3);
+    long.map(str::to_ascii_lowercase).collect()
+}
+
+/// The words of a subscription of this venue, symbols left out: its channels are among them.
+fn wished_words(venue: &Venue, trials: &[Symbol]) -> HashSet<String> {
+    let mut text = String::new();
+    if let Some(ws) = venue.ws() {
+        for outgoing in ws.subscribe(trials, trials, &mut 1) {
+            text.push_str(&outgoing.text);
+            text.push(' ');
+        }
+        let dialled =
+            ws.urls.first().map(|url| ws.dial_url(url, trials, &Variables::new())).unwrap_or_default();
+        // The host's words say nothing about channels.
+        text.push_str(
+            dialled.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, p)| p),
+        );
+    }
+    let mut wished = words(&text);
+    for symbol in trials {
+        for word in words(&format!("{} {} {}", symbol.name, symbol.base, symbol.quote)) {
+            wished.remove(&word);
+        }
+    }
+    wished
+}
+
+/// The words that an unsubscription has and a subscription has not.
+fn cancelling_words(venue: &Venue, trials: &[Symbol]) -> HashSet<String> {
+    let Some(ws) = venue.ws() else { return HashSet::new() };
+    let text =
+        |outgoing: Vec<venue::Outgoing>| outgoing.into_iter().map(|o| o.text + " ").collect::<String>();
+    let subscribing = words(&text(ws.subscribe(trials, trials, &mut 1)));
+    let cancelling = words(&text(ws.unsubscribe(trials, &[], &mut 1)));
+    cancelling
+        .difference(&subscribing)
+        .filter(|word| word.chars().all(char::is_alphabetic))
+        .cloned()
+        .collect()
+}
+
+/// The fewest examples that together give last, bid and ask: those whose words fit the subscription best.
+fn templates(venue: &Arc<Venue>, trials: &[Symbol], wished: &HashSet<String>) -> Vec<Template> {
+    let mut all: Vec<Template> =
+        venue.examples().iter().filter_map(|e| Template::of(venue, e, trials)).collect();
+    let fields = |has: Fields| usize::from(has.last) + usize::from(has.bid) + usize::from(has.ask);
+    // Stable: among equals the file's order counts.
+    all.sort_by_key(|t| std::cmp::Reverse((fitting_words(t.text(), wished), fields(t.has()))));
+    let fit = all.first().map_or(0, |t| fitting_words(t.text(), wished));
+    let (mut chosen, mut have): (Vec<Template>, Fields) = (Vec::new(), Fields::default());
+    for template in all {
+        let has = template.has();
+        let adds = has.last && !have.last || has.bid && !have.bid || has.ask && !have.ask;
+        // A second kind of frame only where it was asked for just as much.
+        if adds && fitting_words(template.text(), wished) >= fit {
+            have = Fields { last: have.last || has.last, bid: have.bid || has.bid, ask: have.ask || has.ask };
+            chosen.push(template);
+        }
+    }
+    chosen
+}
+
+fn fitting_words(text: &str, wished: &HashSet<String>) -> usize {
+    words(text).intersection(wished).count()
+}
+
+/// The example of a kind whose words fit the subscription best.
+fn best<T>(
+    venue: &Arc<Venue>,
+    wished: &HashSet<String>,
+    kind: impl Fn(&[Said], &str) -> Option<T>,
+) -> Option<T> {
+    let of_kind = |example: &Example| {
+        let text = std::str::from_utf8(&example.frame).ok()?;
+        let frame = if example.binary { Frame::Binary(&example.frame) } else { Frame::Text(&example.frame) };
+        let mut said = Vec::new();
+        venue.reader_of_everything().read(frame, &mut said).ok()?;
+        Some((fitting_words(text, wished), kind(&said, text)?))
+    };
+    // The first of the best, hence not `max_by_key`.
+    let found = venue.examples().iter().filter_map(of_kind);
+    found.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, found)| found)
+}
+
+fn ack_of(said: &[Said], text: &str) -> Option<Ack> {
+    match said {
+        [Said::Acknowledged { symbol, .. }] => Some(Ack { text: text.to_owned(), names: symbol.clone() }),
+        _ => None,
+    }
+}
+
+/// One body for several symbols: the bodies for each of them, merged. No body at all is an empty object.
+pub(crate) fn merged(bodies: impl IntoIterator<Item = String>) -> String {
+    let nodes = bodies.into_iter().filter_map(|body| Node::parse(&body));
+    let all = nodes.reduce(|mut all, next| {
+        all.merge(next);
+        all
+    });
+    all.map_or_else(|| "{}".to_owned(), |all| all.to_string())
+}
+
+/// The target with `%2C` and the like decoded; what is not text after that is dropped.
+fn percent_decoded(target: &str) -> String {
+    url::form_urlencoded::parse(target.replace(['?', '&'], "&").as_bytes())
+        .flat_map(|(key, value)| [key, value])
+        .fold(String::new(), |all, part| all + &part + " ")
+}
