@@ -66,18 +66,13 @@ impl Future for Pending {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a duration only, by tokio's clock")]
-fn start() -> Instant {
-    Instant::now()
-}
-
 impl hyper::service::Service<Request<Incoming>> for Front {
     type Response = Response<AnswerBody>;
     type Error = Infallible;
     type Future = Pending;
 
     fn call(&self, request: Request<Incoming>) -> Pending {
-        let started = start();
+        let started = Instant::now();
         // A panic in there is met again on the slow way, where it is counted and answered.
         let hot = catch_unwind(AssertUnwindSafe(|| self.hot(&request))).unwrap_or(None);
         if let Some((route, mut response)) = hot {

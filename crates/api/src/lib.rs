@@ -31,7 +31,7 @@ mod watch;
 
 pub use limit::RateLimit;
 pub use serve::serve;
-pub use state::{Check, Parts, Settings};
+pub use state::{Check, Parts, Settings, VenueKnown};
 
 /// The OpenAPI 3.1 document, as JSON.
 pub fn openapi() -> String {

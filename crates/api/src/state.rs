@@ -79,6 +79,9 @@ impl Default for Settings {
 /// Name of a dependency (`broker`, `cache`, `store`) and how it is (`ok`, `down`, `off`).
 pub type Check = (String, &'static str);
 
+/// Whether rows may name a venue; else why not, in words for the client.
+pub type VenueKnown = dyn Fn(&VenueId) -> Result<(), String> + Send + Sync;
+
 /// What the interface is built on.
 #[derive(Clone)]
 pub struct Parts {
@@ -90,8 +93,8 @@ pub struct Parts {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// How the dependencies are, without waiting for them.
     pub checks: Arc<dyn Fn() -> Vec<Check> + Send + Sync>,
-    /// Whether rows may name this venue; else why not, in words for the client.
-    pub venue_known: Arc<dyn Fn(&VenueId) -> Result<(), String> + Send + Sync>,
+    /// Asked before a row is written.
+    pub venue_known: Arc<VenueKnown>,
 }
 
 impl std::fmt::Debug for Parts {

@@ -117,7 +117,6 @@ impl Watches {
     /// How often the sweeper looks.
     pub(crate) const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
-    #[expect(clippy::disallowed_methods, reason = "durations only, by tokio's clock, so that tests can move it")]
     pub(crate) fn new() -> Watches {
         Watches {
             time: Arc::new(CoarseTime(AtomicU64::new(1))),

@@ -60,6 +60,8 @@ async fn open_unbounded(url: &str, seed: Seed) -> Result<SqliteStore, StoreError
 
     let mut connection = sqlite_watch::connect(&options).await.map_err(|error| refused(url, error))?;
     sqlite_schema::prepare(&mut connection, url, &seed).await?;
+    // From now on a missing file is an error: made again by a later connection it would be empty.
+    let options = options.create_if_missing(in_memory);
     let file = (!in_memory).then(|| FileId::of(&path).map(|id| (path.clone(), id))).flatten();
 
     // In memory a second connection would only meet the first one's locks.
@@ -84,6 +86,7 @@ impl SqliteStore {
         &self,
         statement: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, StoreError> {
+        self.check_file()?;
         match timeout(STATEMENT_MAX, statement).await {
             Ok(done) => done.map_err(|error| StoreError::Unavailable(error.into())),
             Err(elapsed) => Err(StoreError::Unavailable(elapsed.into())),
@@ -103,8 +106,8 @@ impl SqliteStore {
         }
     }
 
-    /// A file that was removed or replaced goes on to be readable and writable for whoever has it open, but what
-    /// is written there is lost: that must not be acknowledged.
+    /// A file that was removed or replaced can still be read and written by whoever has it open, but what is
+    /// written there is lost, and must not be acknowledged; a new connection would meet another file.
     fn check_file(&self) -> Result<(), StoreError> {
         match &self.file {
             Some((path, id)) if FileId::of(path).as_ref() != Some(id) => {

@@ -61,6 +61,12 @@ pub(crate) async fn prepare(
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => refused(error),
         error => StoreError::Unusable { url: url.to_owned(), reason: error.to_string() },
     })?;
+    // Changes nothing, and fails now rather than at an operator's first write if the file can only be read: there
+    // even `BEGIN IMMEDIATE` succeeds.
+    sqlx::query("DELETE FROM _sqlx_migrations WHERE version IS NULL")
+        .execute(&mut *all)
+        .await
+        .map_err(refused)?;
     if is_new {
         plant(&mut all, seed).await.map_err(refused)?;
     }
