@@ -145,6 +145,16 @@ pub struct Flags {
 const DEFAULT_FILE: &str = "rates.toml";
 
 impl Config {
+    /// The defaults alone, whatever files and variables there are.
+    pub fn defaults() -> Config {
+        Reading { layers: Layers::default(), errors: Vec::new(), shown: Vec::new() }.config(&Environment::new())
+    }
+
+    /// Whether a key was written anywhere.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.shown.iter().any(|shown| shown.key == key && shown.source != Source::Default.to_string())
+    }
+
     /// Flags over environment over file over defaults. All mistakes are found in one go.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Config, Vec<ConfigError>> {
         let mut layers = Layers::default();

@@ -6,7 +6,10 @@ mod ask;
 mod client;
 mod config;
 mod config_command;
+mod demo;
 mod exit;
+mod fatal;
+mod health;
 mod keys;
 mod known;
 mod late_store;
@@ -15,12 +18,17 @@ mod near;
 mod opening;
 mod output;
 mod pairs;
+mod reach;
+mod replay_command;
 mod roles;
+mod run;
 mod screen;
 mod secret;
 mod span;
+mod service;
 mod sse;
 mod states;
+mod stop;
 mod telemetry;
 mod venue_files;
 mod venues_command;
@@ -46,6 +54,8 @@ fn main() -> ExitCode {
 
 fn dispatch(command: &Command) -> Outcome {
     match command {
+        Command::Run(args) => run::run(args),
+        Command::Demo(args) => demo::demo(args),
         Command::Get(args) => one_thread(ask::get(args)),
         Command::Convert(args) => one_thread(ask::convert(args)),
         Command::Healthcheck(args) => one_thread(ask::healthcheck(args)),
@@ -55,7 +65,8 @@ fn dispatch(command: &Command) -> Outcome {
         Command::Keys(command) => one_thread(keys::keys(command)),
         Command::Migrate(args) => one_thread(migrate(args)),
         Command::Config(args) => config_command::config(args),
-        _ => Ok(Exit::Usage),
+        Command::Replay(args) => replay_command::replay(args),
+        Command::Openapi => output::write(&(api::openapi().trim_end().to_owned() + "\n")).map(|()| Exit::Ok),
     }
 }
 
