@@ -181,6 +181,28 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
+/// How often a message is cut down by one member or item.
+const REDUCTIONS_MAX: usize = 256;
+
+/// A message cut down to one row. `rows` counts the rows of a version of it; `None` = that version will not do.
+pub(crate) fn reduced(text: &str, rows: impl Fn(&str) -> Option<usize>) -> Option<String> {
+    let mut count = rows(text)?;
+    if count == 1 {
+        return Some(text.to_owned());
+    }
+    let mut node = Node::parse(text)?;
+    for _ in 0..REDUCTIONS_MAX {
+        let fewer = |smaller: Node| {
+            rows(&smaller.to_string()).filter(|left| *left < count).map(|left| (smaller, left))
+        };
+        (node, count) = node.without_one().into_iter().find_map(fewer)?;
+        if count == 1 {
+            return Some(node.to_string());
+        }
+    }
+    None
+}
+
 /// A string or number in a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token {
@@ -261,6 +283,19 @@ mod tests {
         let less: Vec<String> =
             Node::parse(r#"{"a":[1,2],"b":3}"#).unwrap().without_one().iter().map(Node::to_string).collect();
         assert_eq!(less, [r#"{"b":3}"#, r#"{"a":[1,2]}"#, r#"{"a":[2],"b":3}"#, r#"{"a":[1],"b":3}"#]);
+    }
+
+    #[test]
+    fn a_message_is_cut_down_to_one_row() {
+        let rows = |text: &str| Some(text.matches("row").count());
+        for (text, one) in [
+            (r#"{"a":["row",1],"b":"row","c":2}"#, Some(r#"{"b":"row","c":2}"#)),
+            (r#"["row", 1]"#, Some(r#"["row", 1]"#)),
+            ("row row", None),
+            ("[]", None),
+        ] {
+            assert_eq!(reduced(text, rows).as_deref(), one, "{text}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::{
     Error,
-    json::{Node, id_text, shape, with_id},
+    json::{Node, id_text, reduced, shape, with_id},
     template::{Fields, Template},
 };
 use market::Pair;
@@ -11,7 +11,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
-use venue::{Example, Frame, Said, Symbol, Variables, Venue};
+use venue::{Example, Frame, PingFrame, Said, Symbol, Variables, Venue};
 
 /// A venue's language: everything needed to talk like it.
 #[derive(Debug)]
@@ -77,15 +77,18 @@ impl Spoken {
         }
         let (mut next_id, now) = (1, 0);
         let ws = venue.ws();
-        let ping_shape = ws.filter(|ws| ws.ping.is_some()).map(|ws| shape(&ws.ping_text(&mut next_id, now)));
+        let by_text = |ws: &&venue::Ws| ws.ping.as_ref().is_some_and(|p| matches!(p.frame, PingFrame::Text));
+        let ping_shape = ws.filter(by_text).map(|ws| shape(&ws.ping_text(&mut next_id, now)));
         Ok(Spoken {
-            ack: best(venue, &wished, ack_of),
-            welcome: best(venue, &wished, |said, text| {
-                matches!(said, [Said::Welcome]).then(|| text.to_owned())
+            ack: best(venue, &wished, |text, binary| ack_of(venue, text, binary)),
+            welcome: best(venue, &wished, |text, binary| {
+                let said = said(venue, text, binary)?;
+                said.iter().any(|said| matches!(said, Said::Welcome)).then(|| text.to_owned())
             }),
-            pong: best(venue, &wished, |said, text| {
-                let pongs = text.to_ascii_lowercase().contains("pong")
-                    && !said.iter().any(|s| matches!(s, Said::Tick(_)));
+            pong: best(venue, &wished, |text, binary| {
+                let said = said(venue, text, binary)?;
+                let pongs =
+                    matches!(said[..], [Said::Heartbeat]) && text.to_ascii_lowercase().contains("pong");
                 pongs.then(|| text.to_owned())
             }),
             ping_shape: ping_shape.filter(|shape| !shape.is_empty()),
@@ -241,32 +244,46 @@ fn templates(venue: &Arc<Venue>, trials: &[Symbol], wished: &HashSet<String>) ->
 }
 
 fn fitting_words(text: &str, wished: &HashSet<String>) -> usize {
-    words(text).intersection(wished).count()
+    let text = text.to_ascii_lowercase();
+    // A channel's name may be part of a longer word: `ticker` in `24hrTicker`.
+    wished.iter().filter(|word| text.contains(word.as_str())).count()
 }
 
 /// The example of a kind whose words fit the subscription best.
 fn best<T>(
     venue: &Arc<Venue>,
     wished: &HashSet<String>,
-    kind: impl Fn(&[Said], &str) -> Option<T>,
+    kind: impl Fn(&str, bool) -> Option<T>,
 ) -> Option<T> {
     let of_kind = |example: &Example| {
         let text = std::str::from_utf8(&example.frame).ok()?;
-        let frame = if example.binary { Frame::Binary(&example.frame) } else { Frame::Text(&example.frame) };
-        let mut said = Vec::new();
-        venue.reader_of_everything().read(frame, &mut said).ok()?;
-        Some((fitting_words(text, wished), kind(&said, text)?))
+        Some((fitting_words(text, wished), kind(text, example.binary)?))
     };
     // The first of the best, hence not `max_by_key`.
     let found = venue.examples().iter().filter_map(of_kind);
     found.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, found)| found)
 }
 
-fn ack_of(said: &[Said], text: &str) -> Option<Ack> {
-    match said {
-        [Said::Acknowledged { symbol, .. }] => Some(Ack { text: text.to_owned(), names: symbol.clone() }),
-        _ => None,
-    }
+fn said(venue: &Arc<Venue>, text: &str, binary: bool) -> Option<Vec<Said>> {
+    let frame = if binary { Frame::Binary(text.as_bytes()) } else { Frame::Text(text.as_bytes()) };
+    let mut said = Vec::new();
+    venue.reader_of_everything().read(frame, &mut said).ok()?;
+    Some(said)
+}
+
+/// An acknowledgement, cut down to one symbol where it names several.
+fn ack_of(venue: &Arc<Venue>, text: &str, binary: bool) -> Option<Ack> {
+    let acks = |text: &str| {
+        let said = said(venue, text, binary)?;
+        let acks = said.iter().filter(|said| matches!(said, Said::Acknowledged { .. })).count();
+        (acks > 0 && acks == said.len()).then_some(acks)
+    };
+    let text = reduced(text, acks)?;
+    let names = match said(venue, &text, binary)?.pop()? {
+        Said::Acknowledged { symbol, .. } => symbol,
+        _ => return None,
+    };
+    Some(Ack { text, names })
 }
 
 /// One body for several symbols: the bodies for each of them, merged. No body at all is an empty object.

@@ -2,7 +2,7 @@
 //! It must not know why a frame is wanted, nor any venue's name.
 
 use crate::{
-    json::{Node, Token, tokens},
+    json::{self, Token, tokens},
     times::TimeForm,
     walk::{decimals, rounded},
 };
@@ -209,31 +209,17 @@ fn read(venue: &Arc<Venue>, symbol: &Symbol, binary: bool, text: &str) -> Option
     Some(seen.collect())
 }
 
-/// How often an example with many rows is read while it is cut down.
-const REDUCTIONS_MAX: usize = 256;
-
 /// The example cut down to one observation: members and rows that are about others are left out.
 fn reduced(venue: &Arc<Venue>, symbol: &Symbol, example: &Example) -> Option<(String, Observation)> {
-    let text = std::str::from_utf8(&example.frame).ok()?.to_owned();
-    let mut everything = read_everything(venue, example.binary, &text)?;
-    if everything.len() == 1 {
-        return Some((text, everything.pop()?));
-    }
+    let text = std::str::from_utf8(&example.frame).ok()?;
+    let everything = read_everything(venue, example.binary, text)?;
     let kept =
         everything.into_iter().find(|seen| seen.symbol == symbol.name && !seen.history && !seen.duplicate)?;
-    let mut node = Node::parse(&text)?;
-    let mut count = usize::MAX;
-    for _ in 0..REDUCTIONS_MAX {
-        let smaller = node.without_one().into_iter().find_map(|smaller| {
-            let seen = read_everything(venue, example.binary, &smaller.to_string())?;
-            (seen.len() < count && seen.contains(&kept)).then_some((smaller, seen.len()))
-        });
-        (node, count) = smaller?;
-        if count == 1 {
-            return Some((node.to_string(), kept));
-        }
-    }
-    None
+    let rows = |text: &str| {
+        let seen = read_everything(venue, example.binary, text)?;
+        seen.contains(&kept).then_some(seen.len())
+    };
+    Some((json::reduced(text, rows)?, kept))
 }
 
 fn read_everything(venue: &Arc<Venue>, binary: bool, text: &str) -> Option<Vec<Observation>> {
