@@ -147,7 +147,8 @@ const DEFAULT_FILE: &str = "rates.toml";
 impl Config {
     /// The defaults alone, whatever files and variables there are.
     pub fn defaults() -> Config {
-        Reading { layers: Layers::default(), errors: Vec::new(), shown: Vec::new() }.config(&Environment::new())
+        Reading { layers: Layers::default(), errors: Vec::new(), shown: Vec::new() }
+            .config(&Environment::new())
     }
 
     /// Whether a key was written anywhere.

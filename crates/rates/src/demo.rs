@@ -105,7 +105,9 @@ fn config() -> Config {
 fn begin(listener: &TcpListener, switches: &TcpListener, simulated: &[SimulatedVenue]) {
     let (url, switch) = (run::url(listener), run::url(switches));
     let names: Vec<&str> = simulated.iter().map(|venue| venue.venue.as_str()).collect();
-    output::say(&format!("rates demo: listening on {url}  (invented prices; every answer says \"demo\":true)"));
+    output::say(&format!(
+        "rates demo: listening on {url}  (invented prices; every answer says \"demo\":true)"
+    ));
     output::say(&format!("  page     {url}"));
     output::say(&format!("  one rate curl {url}/api/v1/rates/BTC-USDT"));
     output::say(&format!("  live     rates watch --url {url}"));

@@ -37,7 +37,11 @@ impl Tasks {
     }
 
     /// Runs as long as the service does; if it ends before, so does the service.
-    pub fn run_vital(&self, name: &'static str, task: impl Future<Output = Result<(), Failure>> + Send + 'static) {
+    pub fn run_vital(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), Failure>> + Send + 'static,
+    ) {
         let tasks = self.clone();
         let running = tokio::spawn(task);
         self.tracker.spawn(async move {
@@ -45,9 +49,20 @@ impl Tasks {
                 Ok(Err(failure)) => tasks.fail(failure),
                 Ok(Ok(())) if tasks.stop.is_cancelled() => {}
                 Ok(Ok(())) => tasks.fail(anyhow::anyhow!("{name} ended by itself").into()),
-                Err(error) => tasks.fail(anyhow::Error::new(error).context(format!("{name} broke down")).into()),
+                Err(error) => {
+                    tasks.fail(anyhow::Error::new(error).context(format!("{name} broke down")).into());
+                }
             }
         });
+    }
+
+    /// Waits for something, but not longer than this, and not beyond the end of the service.
+    pub async fn until(&self, something: impl Future<Output = ()>, at_most: std::time::Duration) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = something => {}
+            () = tokio::time::sleep(at_most) => {}
+        }
     }
 
     /// Stops everything because of this; the first failure counts.
@@ -75,7 +90,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_a_vital_task_ends_everything_and_the_first_failure_counts() {
-        let cases: [(fn() -> Result<(), Failure>, &str); 3] = [
+        type End = fn() -> Result<(), Failure>;
+        let cases: [(End, &str); 3] = [
             (|| Err(Failure::say(Exit::Config, "no such store")), "no such store"),
             (|| Ok(()), "x ended by itself"),
             (|| panic!("oh"), "x broke down"),

@@ -31,7 +31,12 @@ pub struct Health {
 
 impl Health {
     /// Begins to ask the store every second.
-    pub fn watch(tasks: &Tasks, store: Arc<dyn Store>, broker: Arc<dyn Broker>, cache: Arc<dyn Cache>) -> Health {
+    pub fn watch(
+        tasks: &Tasks,
+        store: Arc<dyn Store>,
+        broker: Arc<dyn Broker>,
+        cache: Arc<dyn Cache>,
+    ) -> Health {
         let is_store_up = Arc::new(AtomicBool::new(false));
         tasks.run(ping(store, is_store_up.clone()));
         Health { is_store_up, broker, cache }
@@ -50,6 +55,7 @@ impl Health {
 
 async fn ping(store: Arc<dyn Store>, is_up: Arc<AtomicBool>) {
     let mut changes = store.changes();
+    // At the start whoever opens the store says how that goes.
     let mut was_up = None;
     loop {
         let now_up = matches!(tokio::time::timeout(PING_WITHIN, store.ping()).await, Ok(Ok(())));
@@ -60,7 +66,9 @@ async fn ping(store: Arc<dyn Store>, is_up: Arc<AtomicBool>) {
         if was_up == Some(false) && now_up {
             tracing::info!("the store answers");
         }
-        was_up = Some(now_up);
+        if now_up || was_up.is_some() {
+            was_up = Some(now_up);
+        }
         // A change tells that it has just been opened; without one, a second is soon enough.
         tokio::select! {
             () = tokio::time::sleep(PING_EVERY) => {}
@@ -70,7 +78,11 @@ async fn ping(store: Arc<dyn Store>, is_up: Arc<AtomicBool>) {
 }
 
 /// The names that rows may use: those built in, and those of the store as they change.
-pub fn known_venues(tasks: &Tasks, builtin: BTreeSet<String>, store: Arc<dyn Store>) -> watch::Receiver<BTreeSet<String>> {
+pub fn known_venues(
+    tasks: &Tasks,
+    builtin: BTreeSet<String>,
+    store: Arc<dyn Store>,
+) -> watch::Receiver<BTreeSet<String>> {
     let (known, reader) = watch::channel(builtin.clone());
     tasks.run(async move {
         let mut changes = store.changes();

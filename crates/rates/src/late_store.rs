@@ -40,6 +40,17 @@ impl LateStore {
         });
     }
 
+    /// Waits until there is a store.
+    pub async fn is_filled(&self) {
+        let mut changes = self.changes.subscribe();
+        while self.store.get().is_none() {
+            // The sender lives as long as `self`.
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     fn opened(&self) -> Result<&dyn Store, StoreError> {
         self.store.get().map(|store| &**store).ok_or_else(|| StoreError::Unavailable(Box::new(NotYet)))
     }

@@ -15,10 +15,10 @@ const STORE_MS: u64 = 10_000;
 
 /// The configuration in force; mistakes end with 78, each with its place and key.
 pub fn config(flags: &Flags) -> Result<Config, Failure> {
-    Config::load(flags, &process_environment()).map_err(mistakes)
+    Config::load(flags, &process_environment()).map_err(|errors| mistakes(&errors))
 }
 
-fn mistakes(errors: Vec<ConfigError>) -> Failure {
+fn mistakes(errors: &[ConfigError]) -> Failure {
     let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
     Failure::say(Exit::Config, said.join("\n"))
 }

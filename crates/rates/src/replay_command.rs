@@ -28,7 +28,9 @@ pub fn replay(args: &ReplayArgs) -> Outcome {
         ));
         let speed_percent = NonZeroU32::new(args.speed.saturating_mul(100));
         let playback = Playback { speed_percent, repeat: args.repeat };
-        replay::play(&recordings, listener, playback, stop).await.map_err(|error| Failure::new(Exit::Failure, error))?;
+        replay::play(&recordings, listener, playback, stop)
+            .await
+            .map_err(|error| Failure::new(Exit::Failure, error))?;
         Ok(Exit::Ok)
     });
     seen.flush();

@@ -6,8 +6,7 @@ use crate::{
     config::Config,
     exit::{Exit, Failure, Outcome},
     layers::{self, process_environment},
-    opening,
-    roles,
+    opening, roles,
     service::Service,
     stop, telemetry,
 };
@@ -52,7 +51,11 @@ pub async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(listen).await.map_err(|error| {
         let in_use = error.kind() == std::io::ErrorKind::AddrInUse;
         let failure = Failure::from(anyhow::Error::new(error).context(format!("cannot listen on {listen}")));
-        if in_use { failure.hint("choose another address with --listen, or port 0 for any free one") } else { failure }
+        if in_use {
+            failure.hint("choose another address with --listen, or port 0 for any free one")
+        } else {
+            failure
+        }
     })
 }
 

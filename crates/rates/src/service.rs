@@ -24,6 +24,9 @@ use venue::Venue;
 /// How often metrics are tidied up.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
+/// How long the collector waits for a store that is being opened, before it goes on and says that it waits.
+const STORE_GRACE: Duration = Duration::from_secs(1);
+
 /// The longest wait between two tries to open the store.
 const STORE_WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -55,7 +58,10 @@ impl Service {
         let cache = cache::open(config.cache.reveal()).await.map_err(|error| open(error.into()))?;
         let late = Arc::new(LateStore::default());
         let store: Arc<dyn Store> = late.clone();
-        tasks.run_vital("opening the store", open_store(config.clone(), self.seed.clone(), late, stop.clone()));
+        tasks.run_vital(
+            "opening the store",
+            open_store(config.clone(), self.seed.clone(), late.clone(), stop.clone()),
+        );
         let options = Options {
             stale_after_ms: config.stale_after_ms,
             expire_after_ms: config.expire_after_ms,
@@ -67,6 +73,8 @@ impl Service {
             self.start_api(&tasks, listener, board.clone(), store.clone(), health);
         }
         if config.roles.contains(&Role::Collector) {
+            // A store that answers at once, as an embedded one does, spares the collector a first try in vain.
+            tasks.until(late.is_filled(), STORE_GRACE).await;
             self.start_collector(&tasks, store.clone(), broker.clone());
             tasks.run(reach::watch(board.clone(), self.venues.clone(), self.environment.clone()));
         }
@@ -85,11 +93,20 @@ impl Service {
                 tracing::info!("stopped");
                 Ok(Exit::Ok)
             }
-            None => Err(Failure::say(Exit::Failure, "not everything stopped in time; what was left is cut off")),
+            None => {
+                Err(Failure::say(Exit::Failure, "not everything stopped in time; what was left is cut off"))
+            }
         }
     }
 
-    fn start_api(&self, tasks: &Tasks, listener: TcpListener, board: Arc<Board>, store: Arc<dyn Store>, health: Health) {
+    fn start_api(
+        &self,
+        tasks: &Tasks,
+        listener: TcpListener,
+        board: Arc<Board>,
+        store: Arc<dyn Store>,
+        health: Health,
+    ) {
         let builtin = self.venues.iter().map(|venue| venue.id().to_string()).collect();
         let known = known_venues(tasks, builtin, store.clone());
         let metrics = self.metrics.clone();
@@ -99,23 +116,29 @@ impl Service {
             metrics: Arc::new(move || metrics.render()),
             checks: Arc::new(move || health.checks()),
             venue_known: Arc::new(move |id| {
-                if known.borrow().contains(id.as_str()) { Ok(()) } else { Err(format!("there is no venue {id}")) }
+                if known.borrow().contains(id.as_str()) {
+                    Ok(())
+                } else {
+                    Err(format!("there is no venue {id}"))
+                }
             }),
         };
         let settings = api::Settings {
             demo: self.demo,
             ready_pairs: self.config.ready_pairs.clone(),
-            rate_limit: self.config.rate_limit.map(|per_second| RateLimit {
-                per_second,
-                burst: per_second.saturating_mul(2),
-            }),
+            rate_limit: self
+                .config
+                .rate_limit
+                .map(|per_second| RateLimit { per_second, burst: per_second.saturating_mul(2) }),
             trusted_proxies: self.config.trusted_proxies.clone(),
             build: env!("CARGO_PKG_VERSION"),
             ..api::Settings::default()
         };
         let stop = tasks.stop();
         tasks.run_vital("HTTP", async move {
-            api::serve(listener, parts, settings, stop).await.map_err(|error| anyhow::Error::new(error).into())
+            api::serve(listener, parts, settings, stop)
+                .await
+                .map_err(|error| anyhow::Error::new(error).into())
         });
     }
 
@@ -135,7 +158,12 @@ impl Service {
 }
 
 /// Opens the store and fills it in; waits while it does not answer, ends the service if it never will.
-async fn open_store(config: Config, seed: Seed, late: Arc<LateStore>, stop: CancellationToken) -> Result<(), Failure> {
+async fn open_store(
+    config: Config,
+    seed: Seed,
+    late: Arc<LateStore>,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
     let mut wait = Duration::from_millis(250);
     let mut tries = 0u32;
     loop {

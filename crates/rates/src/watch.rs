@@ -3,7 +3,7 @@
 
 use crate::{
     args::WatchArgs,
-    ask::{RateAnswer, rate_line},
+    ask::{RateAnswer, rate_line, value_of},
     client::Client,
     exit::{Exit, Failure, Outcome},
     output::{self, Form},
@@ -13,7 +13,7 @@ use crate::{
 use clock::Clock;
 use reqwest::Response;
 use serde::Deserialize;
-use std::{io::IsTerminal, time::Duration};
+use std::{collections::HashMap, io::IsTerminal, time::Duration};
 use tokio::time::{MissedTickBehavior, timeout};
 
 /// How often the table is drawn: ages grow, and more than four times a second nobody reads.
@@ -40,6 +40,7 @@ pub async fn watch(args: &WatchArgs) -> Outcome {
         screen: Screen::default(),
         link: Link::Live,
         last_id: None,
+        written: HashMap::new(),
         changes_left: args.changes,
         query: (!args.pairs.is_empty()).then(|| ("pairs", args.pairs.join(","))).into_iter().collect(),
     };
@@ -74,6 +75,8 @@ struct Watching {
     screen: Screen,
     link: Link,
     last_id: Option<String>,
+    /// In a pipe: what was last written for a pair; its age alone is no change.
+    written: HashMap<String, (String, String, Vec<String>)>,
     changes_left: Option<u64>,
     query: Vec<(&'static str, String)>,
 }
@@ -183,8 +186,9 @@ impl Watching {
                 }
             }
             "rate" => {
-                self.show(&event.data)?;
-                if let Some(left) = &mut self.changes_left {
+                if self.show(&event.data)?
+                    && let Some(left) = &mut self.changes_left
+                {
                     *left = left.saturating_sub(1);
                     return Ok((*left == 0).then_some(Ended::Enough));
                 }
@@ -196,16 +200,25 @@ impl Watching {
         Ok(None)
     }
 
-    fn show(&mut self, text: &str) -> Result<(), Failure> {
+    /// Shows a rate; `false` if there is nothing new to see.
+    fn show(&mut self, text: &str) -> Result<bool, Failure> {
         // A rate of a newer version that cannot be read is left out rather than ending everything.
-        let Ok(rate) = serde_json::from_str::<RateAnswer>(text) else { return Ok(()) };
+        let Ok(rate) = serde_json::from_str::<RateAnswer>(text) else { return Ok(false) };
         match self.form {
             Form::Table => {
                 self.screen.take(rate, self.clock.now().millis());
-                Ok(())
+                Ok(true)
             }
-            Form::Tabs => output::write(&rate_line(&rate)),
-            Form::Json => output::write(&format!("{text}\n")),
+            Form::Tabs => {
+                let now = (value_of(&rate), rate.state.clone(), rate.sources.clone());
+                let is_new = self.written.get(&rate.pair) != Some(&now);
+                if is_new {
+                    output::write(&rate_line(&rate))?;
+                    self.written.insert(rate.pair, now);
+                }
+                Ok(is_new)
+            }
+            Form::Json => output::write(&format!("{text}\n")).map(|()| true),
         }
     }
 
