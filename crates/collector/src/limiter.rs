@@ -106,11 +106,6 @@ impl Host {
         let mut state = self.state.lock();
         state.not_before = Some(state.not_before.map_or(until, |now| now.max(until)));
     }
-
-    /// Until when it must not be asked, if so.
-    pub fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.state.lock().not_before.filter(|until| *until > now)
-    }
 }
 
 /// Every host that is talked to, by `host:port`.

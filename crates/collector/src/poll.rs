@@ -316,6 +316,12 @@ impl Round {
                         worst = Some((means, text));
                     }
                 }
+                Said::Unknown => {
+                    self.poll.meters.unreadable("unknown");
+                    if complete && worst.is_none() {
+                        worst = Some((Meaning::Error, "an answer that the venue's file does not describe".to_owned()));
+                    }
+                }
                 Said::NotBefore(at) => self.not_before = self.not_before.max(Some(at)),
                 _ => {}
             }

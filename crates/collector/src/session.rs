@@ -492,6 +492,13 @@ impl Open {
             Said::Welcome => self.ready = true,
             Said::Reply(text) => self.send(Message::text(text)).await?,
             Said::Reconnect(reason) => self.replace("notice", words::plain(&reason)),
+            // Perhaps the venue changed its protocol; if nothing else comes, that is what we say.
+            Said::Unknown => {
+                self.session.meters.unreadable("unknown");
+                if self.unreadable_since_data.is_none() {
+                    self.unreadable_since_data = Some("a message that the venue's file does not describe".to_owned());
+                }
+            }
             Said::NotBefore(_) | Said::Heartbeat | Said::Ignored => {}
         }
         Ok(())
