@@ -14,6 +14,8 @@ mod session;
 mod simulated;
 mod spoken;
 mod template;
+#[cfg(test)]
+mod test_venues;
 mod times;
 mod walk;
 

@@ -82,3 +82,70 @@ impl Quoting {
         spoken.templates().iter().map(|t| Filled { text: t.fill(&wanted), binary: t.binary() }).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{test_venues, walk};
+    use market::{Pair, Timestamp};
+    use rust_decimal::Decimal;
+    use std::sync::Arc;
+    use venue::{Frame, Said};
+
+    const STEP: Duration = Duration::from_millis(250);
+
+    /// Everything said in some steps, under paused time.
+    async fn said(seed: u64, steps: u32) -> Vec<String> {
+        let venues = test_venues::all();
+        let pairs: Vec<Pair> = walk::pairs().into_iter().take(12).collect();
+        let spoken: Vec<Spoken> = venues.iter().map(|venue| Spoken::of(venue, &pairs).unwrap()).collect();
+        let clock = Clock::at(Timestamp::from_millis(1_790_000_000_000));
+        let (quoting, mut said) = (Quoting::new(seed, STEP, clock), Vec::new());
+        for _ in 0..steps {
+            for spoken in &spoken {
+                for number in
+                    (0..spoken.symbols().len()).filter(|n| quoting.is_due(spoken, *n, quoting.step_now()))
+                {
+                    said.extend(quoting.frames(spoken, number).into_iter().map(|frame| frame.text));
+                }
+            }
+            tokio::time::advance(STEP).await;
+        }
+        said
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_seed_alone_decides_what_is_said() {
+        let one = said(5, 12).await;
+        assert_eq!(one, said(5, 12).await);
+        assert_ne!(one, said(6, 12).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn venues_agree() {
+        let pair = Pair::parse("BTC-USD").unwrap();
+        let quoting = Quoting::new(1, STEP, Clock::at(Timestamp::from_millis(1_790_000_000_000)));
+        let venues: Vec<_> = test_venues::all();
+        let spoken: Vec<Spoken> =
+            venues.iter().map(|v| Spoken::of(v, std::slice::from_ref(&pair)).unwrap()).collect();
+        for _ in 0..200 {
+            let mut lasts = Vec::new();
+            for spoken in &spoken {
+                let mut reader: venue::Reader = Arc::clone(spoken.venue()).reader();
+                reader.follow(spoken.symbols());
+                let mut heard = Vec::new();
+                for frame in quoting.frames(spoken, 0) {
+                    reader.read(Frame::Text(frame.text.as_bytes()), &mut heard).unwrap();
+                }
+                lasts.extend(heard.iter().filter_map(|said| match said {
+                    Said::Tick(seen) => seen.last.map(market::Price::decimal),
+                    _ => None,
+                }));
+            }
+            assert_eq!(lasts.len(), spoken.len());
+            let (low, high) = (*lasts.iter().min().unwrap(), *lasts.iter().max().unwrap());
+            assert!((high - low) / low <= Decimal::new(5, 4), "{lasts:?}");
+            tokio::time::advance(STEP).await;
+        }
+    }
+}

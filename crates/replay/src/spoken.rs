@@ -53,16 +53,7 @@ impl Spoken {
     /// Learns the language from the venue's file; `pairs` are those it can be asked for.
     pub(crate) fn of(venue: &Arc<Venue>, pairs: &[Pair]) -> Result<Spoken, Error> {
         let symbol = |pair: &Pair| venue.symbol(pair.base().as_str(), pair.quote().as_str()).ok();
-        let symbols: Vec<Symbol> = pairs.iter().filter_map(symbol).collect();
-        let mut spellings = HashMap::new();
-        for (number, symbol) in symbols.iter().enumerate() {
-            let name = &*symbol.name;
-            for spelling in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
-                spellings.entry(spelling).or_insert(number);
-            }
-        }
-        let names = symbols.iter().flat_map(|s| [&s.name, &s.base, &s.quote]);
-        let inner = names.flat_map(|name| name.chars()).filter(|c| !c.is_alphanumeric()).collect();
+        let mut symbols: Vec<Symbol> = pairs.iter().filter_map(symbol).collect();
         let cannot =
             |reason: &str| Error::CannotSimulate { venue: venue.id().clone(), reason: reason.to_owned() };
         let trials: Vec<Symbol> =
@@ -75,9 +66,21 @@ impl Spoken {
         if templates.is_empty() {
             return Err(cannot("none of its examples could be filled in with other prices and read back"));
         }
+        // What its file would not read back (a quote that the venue does not have), it does not quote.
+        symbols.retain(|symbol| templates.iter().all(|template| template.is_read_back(venue, symbol)));
+        let mut spellings = HashMap::new();
+        for (number, symbol) in symbols.iter().enumerate() {
+            let name = &*symbol.name;
+            for spelling in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
+                spellings.entry(spelling).or_insert(number);
+            }
+        }
+        let names = symbols.iter().flat_map(|s| [&s.name, &s.base, &s.quote]);
+        let inner = names.flat_map(|name| name.chars()).filter(|c| !c.is_alphanumeric()).collect();
         let (mut next_id, now) = (1, 0);
         let ws = venue.ws();
-        let by_text = |ws: &&venue::Ws| ws.ping.as_ref().is_some_and(|p| matches!(p.frame, PingFrame::Text));
+        let by_text =
+            |ws: &&venue::Ws| ws.ping_for(&Variables::new()).is_some_and(|p| p.frame == PingFrame::Text);
         let ping_shape = ws.filter(by_text).map(|ws| shape(&ws.ping_text(&mut next_id, now)));
         Ok(Spoken {
             ack: best(venue, &wished, |text, binary| ack_of(venue, text, binary)),
@@ -150,11 +153,11 @@ impl Spoken {
 
     /// The symbols that a request asks for: those named, and those whose base and quote are.
     pub(crate) fn symbols_asked(&self, target: &str) -> Vec<usize> {
-        let target = percent_decoded(target);
+        let target = percent_decoded(target).to_ascii_lowercase();
         let words: HashSet<&str> =
             target.split(|c: char| !c.is_alphanumeric() && !self.inner.contains(&c)).collect();
         let asked = |(number, symbol): (usize, &Symbol)| {
-            let has = |word: &str| words.contains(word);
+            let has = |word: &str| words.contains(word.to_ascii_lowercase().as_str());
             (has(&symbol.name) || has(&symbol.base) && has(&symbol.quote)).then_some(number)
         };
         self.symbols.iter().enumerate().filter_map(asked).collect()
@@ -279,10 +282,7 @@ fn ack_of(venue: &Arc<Venue>, text: &str, binary: bool) -> Option<Ack> {
         (acks > 0 && acks == said.len()).then_some(acks)
     };
     let text = reduced(text, acks)?;
-    let names = match said(venue, &text, binary)?.pop()? {
-        Said::Acknowledged { symbol, .. } => symbol,
-        _ => return None,
-    };
+    let Said::Acknowledged { symbol: names, .. } = said(venue, &text, binary)?.pop()? else { return None };
     Some(Ack { text, names })
 }
 
@@ -301,4 +301,56 @@ fn percent_decoded(target: &str) -> String {
     url::form_urlencoded::parse(target.replace(['?', '&'], "&").as_bytes())
         .flat_map(|(key, value)| [key, value])
         .fold(String::new(), |all, part| all + &part + " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{test_venues, walk};
+
+    #[test]
+    fn every_venue_file_is_spoken() {
+        for venue in test_venues::all() {
+            let spoken = Spoken::of(&venue, &walk::pairs()).unwrap();
+            // The test below would not notice if most were left out.
+            assert!(spoken.symbols().len() > 150, "{} {}", venue.id(), spoken.symbols().len());
+            let gives = |field: fn(Fields) -> bool| spoken.templates().iter().any(|t| field(t.has()));
+            assert!(gives(|has| has.last), "{}", venue.id());
+            assert!(venue.ws().is_none() || gives(|has| has.bid) && gives(|has| has.ask), "{}", venue.id());
+        }
+    }
+
+    #[test]
+    fn a_message_means_what_the_file_says() {
+        for venue in test_venues::all() {
+            let Some(ws) = venue.ws() else { continue };
+            let spoken = Spoken::of(&venue, &walk::pairs()).unwrap();
+            let symbols: Vec<Symbol> = spoken.symbols()[..3].to_vec();
+            let (mut id, mut heard) = (40, Vec::new());
+            for outgoing in ws.subscribe(&symbols, &symbols, &mut id) {
+                let Heard::Subscribe(numbers) = spoken.hear(&outgoing.text) else {
+                    panic!("{}", outgoing.text)
+                };
+                for ack in spoken.acks(&outgoing.text, &Heard::Subscribe(numbers.clone())) {
+                    let said = said(&venue, &ack, false).unwrap();
+                    assert!(
+                        said.iter().all(|said| matches!(said, Said::Acknowledged { .. })),
+                        "{ack}: {said:?}"
+                    );
+                }
+                heard.extend(numbers);
+            }
+            heard.sort_unstable();
+            assert_eq!(heard, [0, 1, 2], "{}", venue.id());
+            for outgoing in ws.unsubscribe(&symbols[..1], &symbols[1..], &mut id) {
+                assert_eq!(spoken.hear(&outgoing.text), Heard::Unsubscribe(vec![0]), "{}", outgoing.text);
+            }
+            let ping = ws.ping_for(&Variables::new()).filter(|ping| ping.frame == PingFrame::Text);
+            let Some(ping) = ping else { continue };
+            let text = ws.ping_text(&mut id, 1_790_000_000_000);
+            assert_eq!(spoken.hear(&text), Heard::Ping, "{text}");
+            let pong = spoken.pong(&text);
+            assert!(pong.is_some() || ping.answer_within_ms.is_none(), "{}: no pong to {text}", venue.id());
+        }
+    }
 }

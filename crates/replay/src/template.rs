@@ -29,6 +29,9 @@ pub(crate) struct Template {
     binary: bool,
     holes: Vec<(Range<usize>, Hole)>,
     has: Fields,
+    /// Whether the example has a time of the venue, and a count.
+    timed: bool,
+    counted: bool,
 }
 
 /// Which fields a frame has.
@@ -105,8 +108,10 @@ impl Template {
             let mut holes = values.clone();
             symbol_holes(&text, &symbol, parts, &mut holes);
             holes.sort_by_key(|(at, _)| at.start);
-            let template = Template { text: text.clone(), binary: example.binary, holes, has };
-            let good = trials.iter().all(|trial| template.is_read_back(venue, trial, &seen));
+            let (timed, counted) = (seen.venue_time.is_some(), seen.sequence.is_some());
+            let template =
+                Template { text: text.clone(), binary: example.binary, holes, has, timed, counted };
+            let good = trials.iter().all(|trial| template.is_read_back(venue, trial));
             good.then_some(template)
         };
         let ways: [&[Part]; 3] =
@@ -155,29 +160,26 @@ impl Template {
     }
 
     /// Whether a filled-in frame says exactly what was wanted.
-    pub(crate) fn is_read_back(&self, venue: &Arc<Venue>, symbol: &Symbol, like: &Observation) -> bool {
+    pub(crate) fn is_read_back(&self, venue: &Arc<Venue>, symbol: &Symbol) -> bool {
         let time = Timestamp::from_micros(1_790_000_000_123_456);
         let middle = Decimal::new(1_234_567_891, 8);
         let wanted = Wanted { symbol, price: middle, time, sequence: 3 };
         let Some(read) = read_one(venue, symbol, self.binary, &self.fill(&wanted)) else { return false };
-        let same = |price: Option<Price>, like: Option<Price>, off: i64| match (price, like) {
-            (None, None) => true,
-            (Some(read), Some(_)) => read.decimal() == price_of(middle, off),
-            _ => false,
+        let same = |read: Option<Price>, has: bool, off: i64| {
+            read.map(Price::decimal) == has.then(|| price(middle, off))
         };
         // A form may hold whole seconds only.
-        let timely = match (read.venue_time, like.venue_time) {
-            (None, None) => true,
-            (Some(read), Some(_)) => read.micros() <= time.micros() && time.millis_since(read) < 1_000,
-            _ => false,
+        let timely = match read.venue_time {
+            None => !self.timed,
+            Some(read) => self.timed && read <= time && time.millis_since(read) < 1_000,
         };
         read.symbol == symbol.name
             && read.pair.as_ref() == Some(&symbol.pair)
-            && same(read.last, like.last, 0)
-            && same(read.bid, like.bid, -HALF_SPREAD)
-            && same(read.ask, like.ask, HALF_SPREAD)
+            && same(read.last, self.has.last, 0)
+            && same(read.bid, self.has.bid, -HALF_SPREAD)
+            && same(read.ask, self.has.ask, HALF_SPREAD)
             && timely
-            && read.sequence.is_some() == like.sequence.is_some()
+            && read.sequence.is_some() == self.counted
             && !read.history
             && !read.duplicate
     }
@@ -187,8 +189,6 @@ impl Template {
 fn price(middle: Decimal, off: i64) -> Decimal {
     rounded(middle, off, decimals(middle))
 }
-
-use price as price_of;
 
 /// What a frame says of one symbol, if that is one observation and nothing else.
 fn read_one(venue: &Arc<Venue>, symbol: &Symbol, binary: bool, text: &str) -> Option<Observation> {
