@@ -189,6 +189,22 @@ impl<'a> Value<'a> {
         limit.ok_or_else(|| self.error("must be a limit such as \"5/1s\" or \"300/5m\""))
     }
 
+    /// Calls `each` with every text and every key in this value.
+    pub fn each_text(&self, each: &mut dyn FnMut(&str)) {
+        fn walk(value: &DeValue<'_>, each: &mut dyn FnMut(&str)) {
+            match value {
+                DeValue::String(text) => each(text),
+                DeValue::Array(list) => list.iter().for_each(|item| walk(item.get_ref(), each)),
+                DeValue::Table(table) => table.iter().for_each(|(key, value)| {
+                    each(key.get_ref());
+                    walk(value.get_ref(), each);
+                }),
+                _ => {}
+            }
+        }
+        walk(self.value, each);
+    }
+
     pub fn items(&self) -> Result<Vec<Value<'a>>, FileError> {
         let list = self.value.as_array().ok_or_else(|| self.error("must be a list"))?;
         let item = |(number, value): (usize, &'a Spanned<DeValue<'a>>)| Value {
