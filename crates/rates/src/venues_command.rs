@@ -19,7 +19,7 @@ pub async fn venues(command: &VenuesCommand) -> Outcome {
     match command {
         VenuesCommand::List(args) => list(args).await,
         VenuesCommand::Show(args) => show(args).await,
-        VenuesCommand::Check { files } => check(files.iter().map(|path| path.as_path())),
+        VenuesCommand::Check { files } => check(files.iter().map(std::path::PathBuf::as_path)),
         VenuesCommand::Decode { file, recording } => decode(file, recording),
         VenuesCommand::Add { file, store } => add(file, store).await,
         VenuesCommand::Remove(args) => remove(args).await,
@@ -103,7 +103,7 @@ fn check<'a>(files: impl Iterator<Item = &'a Path>) -> Outcome {
         }
         match venue_files::read(path).and_then(|(id, file)| examples(&id, &file)) {
             Ok(count) => {
-                output::write(&format!("{}: good, {count} examples give what they must\n", path.display()))?
+                output::write(&format!("{}: good, {count} examples give what they must\n", path.display()))?;
             }
             Err(failure) => {
                 exit = failure.exit;
