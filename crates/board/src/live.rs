@@ -124,8 +124,8 @@ impl Board {
         table.mark_due(now);
         self.remake(&mut table, now);
         self.look_after_unfresh(&mut table, now);
-        self.look_after_crosses(now);
         drop(table);
+        self.look_after_crosses(now);
         self.ring.wake();
     }
 

@@ -7,7 +7,7 @@ use crate::{
     rows::{Row, Rows},
     venues::{Names, Venue},
 };
-use market::{Made, Pair, RateState, Tick, Timestamp, VenueId, VenueStatus};
+use market::{Basis, Made, Pair, RateState, Tick, Timestamp, VenueId, VenueStatus};
 use metrics::Counter;
 use std::{
     cmp::Reverse,
@@ -66,9 +66,9 @@ impl Table {
             }
             future += u64::from(tick.is_ahead());
             quoter.accepted += 1;
-            // The guard watches what the value is made of: trades where there are any, else the book.
-            if (changed.last || quoter.source.last().is_none())
-                && let Some(value) = quoter.source.value(quoter.limits, tick.received_at)
+            // The guard watches what the value is made of: trades, or the book where there are none.
+            if let Some(value) = quoter.source.value(quoter.limits, tick.received_at)
+                && (changed.last || value.basis == Basis::Mid)
             {
                 quoter.guard.see(value.price, tick.received_at);
             }
