@@ -21,7 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let seed = venues.join(SEED_FILE);
     println!("cargo::rerun-if-changed={}", seed.display());
-    writeln!(code, "];\nconst SEED_FILE: &str = {SEED_FILE:?};")?;
+    writeln!(
+        code,
+        "];\n/// Not a venue: the first rows of a new store.\npub const SEED_FILE: &str = {SEED_FILE:?};"
+    )?;
     writeln!(code, "const SEED: &str = include_str!({:?});", seed.display().to_string())?;
     fs::write(Path::new(&env::var("OUT_DIR")?).join("venues.rs"), code)?;
     Ok(())

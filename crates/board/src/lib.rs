@@ -1,12 +1,25 @@
 //! The live table: the last tick per (venue, pair), the rate per pair made from them, the stream of changes.
 //! It must not know any venue's wire format, nor who reads it.
 
-use broker::Broker;
+mod body;
+mod changes;
+mod crossed;
+mod find;
+mod follow;
+mod index;
+mod live;
+mod policy;
+mod publish;
+mod table;
+mod venues;
+
 use bytes::Bytes;
-use cache::Cache;
-use clock::Clock;
-use market::{Pair, Price, Rate, Tick, TickView, VenueId, VenueStatus};
-use std::sync::Arc;
+use market::{Limits, Pair, Price, Rate, VenueStatus};
+use std::{collections::VecDeque, sync::Arc};
+
+pub use follow::follow;
+pub use live::Board;
+pub use policy::Policy;
 
 /// What a board is told by the configuration.
 #[derive(Debug, Clone)]
@@ -18,10 +31,6 @@ pub struct Options {
     /// Whether every answer says that it is a demo.
     pub demo: bool,
 }
-
-/// The live table.
-#[derive(Debug)]
-pub struct Board {}
 
 /// A rate and the bytes that say it: serialised once per change, not once per request.
 #[derive(Debug)]
@@ -76,7 +85,12 @@ pub struct Conversion {
 
 /// One reader of the stream of changes: bounded; a reader that falls behind is told so.
 #[derive(Debug)]
-pub struct Changes {}
+pub struct Changes {
+    ring: Arc<changes::Ring>,
+    woken: tokio::sync::watch::Receiver<u64>,
+    at: u64,
+    taken: VecDeque<Arc<Change>>,
+}
 
 /// What a reader of changes gets next.
 #[derive(Debug, Clone)]
@@ -89,100 +103,11 @@ pub enum Next {
     Closed,
 }
 
-impl Changes {
-    /// The next change. Cancel-safe.
-    pub async fn next(&mut self) -> Next {
-        todo!()
+impl Options {
+    fn limits(&self) -> Limits {
+        Limits {
+            stale_after_ms: self.stale_after_ms,
+            expire_after_ms: self.expire_after_ms.max(self.stale_after_ms),
+        }
     }
-}
-
-impl Board {
-    /// An empty board.
-    pub fn new(_clock: Clock, _options: Options) -> Arc<Board> {
-        todo!()
-    }
-    /// A random word that names this board's life; stream ids are `<boot>-<number>`.
-    pub fn boot(&self) -> &str {
-        todo!()
-    }
-    /// Takes ticks of one venue, in any order, any number of times: the same ticks give the same board.
-    pub fn apply(&self, _venue: &VenueId, _ticks: &[Tick]) {
-        todo!()
-    }
-    /// Takes word of a venue's feeds.
-    pub fn apply_status(&self, _status: Arc<VenueStatus>) {
-        todo!()
-    }
-    /// Re-makes what changes by time alone (stale, expired, unknown venues); called by the board's own timer.
-    pub fn tick_clock(&self) {
-        todo!()
-    }
-    /// Reads a text that should name a pair, in any usual spelling; letters run together only where one known
-    /// pair fits.
-    pub fn find(&self, _text: &str) -> Found {
-        todo!()
-    }
-    /// The answer for a pair: made of its venues' ticks, else crossed through the fewest fresh legs.
-    pub fn answer(&self, _pair: &Pair) -> Option<Arc<Answer>> {
-        todo!()
-    }
-    /// One venue's tick in the same shape.
-    pub fn answer_of_venue(&self, _pair: &Pair, _venue: &VenueId) -> Option<Arc<Answer>> {
-        todo!()
-    }
-    /// The answer made only of ticks not older than this.
-    pub fn answer_not_older(&self, _pair: &Pair, _age_ms_max: i64) -> Option<Arc<Answer>> {
-        todo!()
-    }
-    /// Every tick behind a rate.
-    pub fn explain(&self, _pair: &Pair) -> Vec<TickView> {
-        todo!()
-    }
-    /// The answers for every pair that somebody quotes, by name.
-    pub fn answers(&self) -> Vec<Arc<Answer>> {
-        todo!()
-    }
-    /// Every pair that is tracked: quoted, or named by a collector.
-    pub fn pairs(&self) -> Vec<Pair> {
-        todo!()
-    }
-    /// Every venue that was heard of, by name.
-    pub fn venues(&self) -> Vec<VenueView> {
-        todo!()
-    }
-    /// Converts an amount, directly, inversely or crossed.
-    pub fn convert(&self, _amount: Price, _pair: &Pair) -> Option<Conversion> {
-        todo!()
-    }
-    /// A reader of changes from now on, and the number of the last change before it.
-    pub fn changes(&self) -> (Changes, u64) {
-        todo!()
-    }
-    /// The changes after `number`, if they are all still kept.
-    pub fn changes_since(&self, _number: u64) -> Option<Vec<Arc<Change>>> {
-        todo!()
-    }
-    /// Whether a fresh rate has been seen since the start: of each of these pairs, or of any if none is named.
-    pub fn is_ready(&self, _pairs: &[Pair]) -> bool {
-        todo!()
-    }
-    /// The time now, by the board's clock.
-    pub fn clock(&self) -> Clock {
-        todo!()
-    }
-    /// The configuration.
-    pub fn options(&self) -> &Options {
-        todo!()
-    }
-}
-
-/// Starts a board that follows the broker, warm from the cache. It re-subscribes for ever; `stop` ends it.
-pub async fn follow(
-    _broker: Arc<dyn Broker>,
-    _cache: Arc<dyn Cache>,
-    _clock: Clock,
-    _options: Options,
-    _stop: tokio_util::sync::CancellationToken,
-) -> Arc<Board> {
-    todo!()
 }

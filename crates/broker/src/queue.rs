@@ -71,7 +71,7 @@ impl Queue {
             let missed: Vec<Delivery> = waiting.in_order.drain(..).collect();
             waiting.ticks = 0;
             drop(waiting);
-            return Taken::Newest(newest_of(missed, overflow));
+            return Taken::Newest(newest_of(&missed, overflow));
         }
         match waiting.in_order.pop_front() {
             Some(delivery) => {
@@ -176,7 +176,7 @@ pub(crate) fn keep_newest(
 }
 
 /// In the order of publishing, since of equal ticks the first one counts.
-fn newest_of(missed: Vec<Delivery>, overflow: Conflated) -> VecDeque<Delivery> {
+fn newest_of(missed: &[Delivery], overflow: Conflated) -> VecDeque<Delivery> {
     let mut all = Conflated::default();
     for delivery in missed.iter().chain(&overflow.into_deliveries()) {
         all.add(delivery);

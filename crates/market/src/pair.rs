@@ -25,6 +25,9 @@ pub enum PairError {
     /// Base and quote are the same asset.
     #[error("base and quote are the same asset")]
     Same,
+    /// The venue quotes everything in one asset, or one asset in everything, and this is not it.
+    #[error("the venue has no such pair: one side of every pair of it is {0}")]
+    OneSided(Asset),
 }
 
 impl Pair {

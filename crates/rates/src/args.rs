@@ -340,6 +340,9 @@ pub struct ReplayArgs {
     /// How many times faster than recorded; 0 = without waiting.
     #[arg(long, default_value_t = 1)]
     pub speed: u32,
+    /// At the end of a recording, begin again.
+    #[arg(long)]
+    pub repeat: bool,
 }
 
 /// `rates keys …`

@@ -124,8 +124,8 @@ pub async fn get(args: &GetArgs) -> Outcome {
 /// pair, value, state, age in ms, who said it.
 pub fn rate_line(rate: &RateAnswer) -> String {
     let age = rate.age_ms.map(|ms| ms.to_string()).unwrap_or_default();
-    let cells = [&rate.pair, value_of(rate).as_str(), &rate.state, &age, &rate.sources.join(",")]
-        .map(|cell| output::flat(cell));
+    let cells =
+        [&rate.pair, value_of(rate).as_str(), &rate.state, &age, &rate.sources.join(",")].map(output::flat);
     cells.join("\t") + "\n"
 }
 

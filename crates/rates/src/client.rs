@@ -142,10 +142,12 @@ impl Client {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> Failure {
-        // The address may hold a password: it is said without it.
-        let error =
-            anyhow::Error::new(error.without_url()).context(format!("{} does not answer", self.place()));
-        Failure::new(Exit::Unavailable, error)
+        // Only the innermost cause: what is around it repeats the library's names, and may repeat the address,
+        // which may hold a password.
+        let is_timeout = error.is_timeout();
+        let error = anyhow::Error::new(error.without_url());
+        let why = if is_timeout { "no answer in time".to_owned() } else { error.root_cause().to_string() };
+        Failure::say(Exit::Unavailable, format!("{} does not answer: {why}", self.place()))
             .hint("start a server with `rates run` or `rates demo`, or name one with --url or RATES_URL")
     }
 }

@@ -43,8 +43,6 @@ pub const KEYS: &[Key] = &[
 /// every version, and said to have no effect.
 const LATER: &[&str] = &[
     "prefix",
-    "api.rate_limit",
-    "api.trusted_proxies",
     "retention.1m",
     "retention.1h",
     "retention.1d",
@@ -109,6 +107,10 @@ pub struct Config {
     pub expire_after_ms: i64,
     /// What must have been fresh once before `/readyz` says ok; none = any one.
     pub ready_pairs: Vec<Pair>,
+    /// Requests per second and address; `None` = any number.
+    pub rate_limit: Option<u32>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// Which log lines are written, in the form of `RUST_LOG`.
     pub log_filter: String,
     /// How log lines are written.
@@ -143,6 +145,17 @@ pub struct Flags {
 const DEFAULT_FILE: &str = "rates.toml";
 
 impl Config {
+    /// The defaults alone, whatever files and variables there are.
+    pub fn defaults() -> Config {
+        Reading { layers: Layers::default(), errors: Vec::new(), shown: Vec::new() }
+            .config(&Environment::new())
+    }
+
+    /// Whether a key was written anywhere.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.shown.iter().any(|shown| shown.key == key && shown.source != Source::Default.to_string())
+    }
+
     /// Flags over environment over file over defaults. All mistakes are found in one go.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Config, Vec<ConfigError>> {
         let mut layers = Layers::default();
@@ -227,6 +240,10 @@ impl Reading {
             LogFormat::Human => "human".to_owned(),
             LogFormat::Json => "json".to_owned(),
         });
+        let rate_limit = self.key("api.rate_limit", None, rate_limit, |limit| {
+            limit.map_or("off".to_owned(), |per_second| format!("{per_second}/s"))
+        });
+        let trusted_proxies = self.key("api.trusted_proxies", Vec::new(), networks, |all| join(all));
         for key in LATER.iter().copied().filter(|key| *key != "prefix") {
             let secret = key == "bot.webhook_secret";
             self.key(
@@ -267,6 +284,8 @@ impl Reading {
             stale_after_ms,
             expire_after_ms,
             ready_pairs,
+            rate_limit,
+            trusted_proxies,
             log_filter,
             log_format,
             warnings,
@@ -351,6 +370,19 @@ fn networks(value: &Value) -> Result<Vec<IpNet>, String> {
     })
 }
 
+fn rate_limit(value: &Value) -> Result<Option<u32>, String> {
+    let wrong = || "write off, or requests per second and address such as 50/s".to_owned();
+    let number = match value {
+        Value::Integer(number) => number.to_string(),
+        other => text(other)?,
+    };
+    if number == "off" {
+        return Ok(None);
+    }
+    let per_second = number.strip_suffix("/s").unwrap_or(&number).trim();
+    per_second.parse().ok().filter(|n| *n > 0).map(Some).ok_or_else(wrong)
+}
+
 fn span_ms(value: &Value) -> Result<i64, String> {
     let ms = match value {
         Value::Integer(ms) => *ms,
@@ -433,6 +465,12 @@ mod tests {
             ("RATES_LOG__FORMAT", "xml", "RATES_LOG__FORMAT: log.format: \"xml\": write human or json"),
             ("RATES_LOG__FILTER", "info,rates=loud", "RATES_LOG__FILTER: log.filter: "),
             ("RATES_PREFIX", "a b", "RATES_PREFIX: prefix: letters"),
+            ("RATES_API__RATE_LIMIT", "0", "RATES_API__RATE_LIMIT: api.rate_limit: write off, or"),
+            (
+                "RATES_API__TRUSTED_PROXIES",
+                "here",
+                "RATES_API__TRUSTED_PROXIES: api.trusted_proxies: \"here\": write",
+            ),
             ("DATABASE_URL", "hunter2", "DATABASE_URL: store: an address such as"),
         ] {
             let errors = load(&[(name, value)], &[]).unwrap_err();

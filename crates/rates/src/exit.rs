@@ -2,6 +2,7 @@
 //! It must not know what was being done.
 
 use std::{fmt, process::ExitCode};
+use store::StoreError;
 
 /// What the shell is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,11 +86,14 @@ impl Failure {
     }
 
     /// What the store says, in exit codes: silence is 69, a newer schema or a wrong address 78, a duplicate 1.
-    pub fn store(error: store::StoreError) -> Failure {
+    pub fn store(error: StoreError) -> Failure {
         let exit = match &error {
-            store::StoreError::Address { .. } | store::StoreError::NewerSchema { .. } => Exit::Config,
-            store::StoreError::Unavailable(_) => Exit::Unavailable,
-            store::StoreError::Conflict(_) => Exit::Failure,
+            StoreError::Address { .. }
+            | StoreError::NotYet { .. }
+            | StoreError::Unusable { .. }
+            | StoreError::NewerSchema { .. } => Exit::Config,
+            StoreError::Unavailable(_) => Exit::Unavailable,
+            StoreError::Conflict(_) => Exit::Failure,
         };
         Failure::new(exit, error)
     }

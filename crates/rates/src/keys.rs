@@ -54,7 +54,12 @@ pub async fn keys(command: &KeysCommand) -> Outcome {
                     .iter()
                     .map(|key| {
                         let state = if key.revoked_at.is_some() { "revoked" } else { "good" };
-                        vec![key.id.to_string(), key.name.clone(), state.to_owned(), key.created_at.millis().to_string()]
+                        vec![
+                            key.id.to_string(),
+                            key.name.clone(),
+                            state.to_owned(),
+                            key.created_at.millis().to_string(),
+                        ]
                     })
                     .collect();
                 output::rows(form, &["ID", "NAME", "STATE", "CREATED_MS"], &rows)
@@ -67,7 +72,10 @@ pub async fn keys(command: &KeysCommand) -> Outcome {
             let was_there = store.revoke_api_key(*id, Clock::system().now()).await.map_err(Failure::store)?;
             store.close().await;
             if !was_there {
-                return Err(Failure::say(Exit::NotFound, format!("there is no key {id}, or it is revoked already")));
+                return Err(Failure::say(
+                    Exit::NotFound,
+                    format!("there is no key {id}, or it is revoked already"),
+                ));
             }
             output::say(&format!("key {id} is revoked"));
             Ok(Exit::Ok)

@@ -6,16 +6,33 @@ mod ask;
 mod client;
 mod config;
 mod config_command;
+mod demo;
 mod exit;
+mod fatal;
+mod health;
+mod keys;
+mod known;
+mod late_store;
 mod layers;
 mod near;
 mod opening;
 mod output;
+mod pairs;
+mod reach;
+mod replay_command;
 mod roles;
+mod run;
+mod screen;
 mod secret;
+mod service;
 mod span;
+mod sse;
+mod states;
+mod stop;
 mod telemetry;
 mod venue_files;
+mod venues_command;
+mod watch;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -37,12 +54,28 @@ fn main() -> ExitCode {
 
 fn dispatch(command: &Command) -> Outcome {
     match command {
+        Command::Run(args) => run::run(args),
+        Command::Demo(args) => demo::demo(args),
         Command::Get(args) => one_thread(ask::get(args)),
         Command::Convert(args) => one_thread(ask::convert(args)),
         Command::Healthcheck(args) => one_thread(ask::healthcheck(args)),
+        Command::Watch(args) => one_thread(watch::watch(args)),
+        Command::Pairs(command) => one_thread(pairs::pairs(command)),
+        Command::Venues(command) => one_thread(venues_command::venues(command)),
+        Command::Keys(command) => one_thread(keys::keys(command)),
+        Command::Migrate(args) => one_thread(migrate(args)),
         Command::Config(args) => config_command::config(args),
-        _ => Ok(Exit::Usage),
+        Command::Replay(args) => replay_command::replay(args),
+        Command::Openapi => output::write(&(api::openapi().trim_end().to_owned() + "\n")).map(|()| Exit::Ok),
     }
+}
+
+/// Opening a store makes, upgrades and seeds it.
+async fn migrate(args: &args::StoreArgs) -> Outcome {
+    let config = opening::config(&args.flags())?;
+    opening::open_store(&config).await?.close().await;
+    output::say(&format!("{} is up to date", config.store));
+    Ok(Exit::Ok)
 }
 
 /// Runs a short command: no worker threads, so that it starts at once.

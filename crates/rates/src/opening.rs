@@ -7,14 +7,18 @@ use crate::{
     layers::{ConfigError, process_environment},
     venue_files::{self, VenueFiles},
 };
-use store::Seed;
+use std::{sync::Arc, time::Duration};
+use store::{Seed, Store};
+
+/// How long a command waits for the store.
+const STORE_MS: u64 = 10_000;
 
 /// The configuration in force; mistakes end with 78, each with its place and key.
 pub fn config(flags: &Flags) -> Result<Config, Failure> {
-    Config::load(flags, &process_environment()).map_err(mistakes)
+    Config::load(flags, &process_environment()).map_err(|errors| mistakes(&errors))
 }
 
-fn mistakes(errors: Vec<ConfigError>) -> Failure {
+fn mistakes(errors: &[ConfigError]) -> Failure {
     let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
     Failure::say(Exit::Config, said.join("\n"))
 }
@@ -29,4 +33,17 @@ pub fn venue_files(config: &Config) -> Result<VenueFiles, Failure> {
 /// The first rows of a new store.
 pub fn seed() -> Result<Seed, Failure> {
     Ok(Seed { rows: venue_files::seed_rows()?, venues: Vec::new() })
+}
+/// The store of the configuration, made and seeded if it is missing.
+pub async fn store(flags: &Flags) -> Result<Arc<dyn Store>, Failure> {
+    open_store(&config(flags)?).await
+}
+
+/// Opens the store once, within a time limit.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let opening = store::open(config.store.reveal(), seed()?);
+    match tokio::time::timeout(Duration::from_millis(STORE_MS), opening).await {
+        Ok(opened) => opened.map_err(Failure::store),
+        Err(_) => Err(Failure::say(Exit::Unavailable, format!("{} does not answer", config.store))),
+    }
 }

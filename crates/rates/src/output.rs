@@ -55,7 +55,13 @@ pub fn rows(form: Form, headings: &[&str], rows: &[Vec<String>]) -> String {
 
 /// A cell on one line: what a foreign client wrote into a row may hold anything, control characters included.
 pub fn flat(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    cell.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect()
+}
+
+/// Characters that steer a terminal, or reverse or hide what follows.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Aligned columns; numbers to the right.

@@ -140,7 +140,10 @@ mod tests {
 
     /// A disk that takes nothing until it is opened.
     #[derive(Clone, Default)]
-    struct Stuck(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+    struct Stuck(Arc<(Mutex<Taken>, Condvar)>);
+
+    /// Whether it is open, and what it took.
+    type Taken = (bool, Vec<u8>);
 
     impl Write for Stuck {
         fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {

@@ -1,10 +1,7 @@
 //! Which venue files there are: built in, then those of a directory, then those of the store; the last one of a name wins.
 //! It must not know what a file says; that is the `venue` crate.
 
-use crate::{
-    exit::{Exit, Failure},
-    near::did_you_mean,
-};
+use crate::exit::{Exit, Failure};
 use anyhow::Context;
 use market::VenueId;
 use serde::Deserialize;
@@ -65,16 +62,6 @@ impl VenueFiles {
     /// Every file, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&VenueId, &VenueText)> {
         self.files.iter()
-    }
-
-    /// The file of a name.
-    pub fn file(&self, name: &str) -> Option<&VenueText> {
-        self.files.get(name)
-    }
-
-    /// `; did you mean …?` among the names.
-    pub fn hint(&self, name: &str) -> String {
-        did_you_mean(name, self.files.keys().map(VenueId::as_str))
     }
 
     /// Compiles every file; a broken one ends with 78 and `file:line: key: reason`.
@@ -138,8 +125,8 @@ mod tests {
         std::fs::write(dir.path().join("notes.md"), "").unwrap();
         let files = VenueFiles::load(Some(dir.path())).unwrap();
         assert_eq!(files.iter().count(), FILES.len() + 1);
-        assert!(files.file("my-venue").unwrap().file.ends_with("my-venue.toml"));
-        assert_eq!(files.hint("my-vneue"), "; did you mean my-venue?");
+        let (_, mine) = files.iter().find(|(id, _)| id.as_str() == "my-venue").unwrap();
+        assert!(mine.file.ends_with("my-venue.toml"));
     }
 
     #[test]

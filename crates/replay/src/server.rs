@@ -14,6 +14,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// The most connections at once.
 const CONNECTIONS_MAX: usize = 16_384;
+/// How long an answer may still take when the server stops.
+const LAST_ANSWER_WITHIN: Duration = Duration::from_millis(200);
 /// How long ending tasks are waited for.
 const END_WITHIN: Duration = Duration::from_secs(5);
 /// The pause after a failed accept (no file handles left, say).
@@ -53,11 +55,17 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
                 .header_read_timeout(HEAD_WITHIN)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
-            tokio::select! {
-                () = stop.cancelled() => {}
-                ended = connection => if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection ended early");
-                },
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = &mut connection => Some(ended),
+                () = stop.cancelled() => {
+                    // An answer that is on its way may go out; nothing else.
+                    connection.as_mut().graceful_shutdown();
+                    timeout(LAST_ANSWER_WITHIN, connection).await.ok()
+                }
+            };
+            if let Some(Err(error)) = ended {
+                tracing::debug!(%error, "a connection ended early");
             }
         });
     }

@@ -24,7 +24,8 @@ pub const NEVER_USES: &[(&str, &[&str])] = &[
 const LEFTOVERS: &[(&str, &str)] = &[("todo", "!("), ("unimplemented", "!("), ("dbg", "!(")];
 
 /// Paths that only one machine has.
-const MACHINE_PATHS: &[(&str, &str)] = &[("/ho", "me/"), ("/Us", "ers/"), ("/wo", "rk/"), ("/ro", "ot/"), ("C:", "\\")];
+const MACHINE_PATHS: &[(&str, &str)] =
+    &[("/ho", "me/"), ("/Us", "ers/"), ("/wo", "rk/"), ("/ro", "ot/"), ("C:", "\\")];
 
 /// What is wrong with a Rust file, one line each.
 pub fn rust_file(path: &str, text: &str, venue_names: &[String]) -> Vec<String> {
@@ -45,7 +46,10 @@ pub fn rust_file(path: &str, text: &str, venue_names: &[String]) -> Vec<String> 
         }
         if !in_tests {
             let named = venue_names.iter().filter(|name| holds_word(line, name));
-            wrong.extend(named.map(|name| format!("{path}:{number}: names the venue {name}; that belongs in its file")));
+            wrong
+                .extend(named.map(|name| {
+                    format!("{path}:{number}: names the venue {name}; that belongs in its file")
+                }));
         }
     }
     wrong
@@ -103,7 +107,9 @@ fn holds_word(line: &str, word: &str) -> bool {
 fn holds_path(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(at, _)| {
         let before = line[..at].chars().next_back();
-        !before.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '~' | '}' | ')'))
+        !before.is_some_and(|c| {
+            c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '~' | '}' | ')')
+        })
     })
 }
 
@@ -122,7 +128,11 @@ mod tests {
             ("crates/a/src/lib.rs", "use x;\n", "does not open with"),
             ("crates/a/src/lib.rs", many.as_str(), "more than 600 lines"),
             ("crates/a/src/lib.rs", "//! A.\nfn f() { todo!() }\n", ":2: todo left behind"),
-            ("crates/a/src/lib.rs", "//! A.\nconst X: &str = \"wss://ws.Kraken.com\";\n", ":2: names the venue kraken"),
+            (
+                "crates/a/src/lib.rs",
+                "//! A.\nconst X: &str = \"wss://ws.Kraken.com\";\n",
+                ":2: names the venue kraken",
+            ),
         ] {
             let wrong = rust_file(path, text, &names());
             assert!(wrong.len() == 1 && wrong[0].contains(said), "{said}: {wrong:?}");
@@ -144,7 +154,8 @@ mod tests {
         let path = format!("see {}x", ["/ho", "me/"].concat());
         assert_eq!(any_file("README.md", &path).len(), 1);
         assert_eq!(any_file("README.md", &format!("https://example.org{path}").replace("see ", "")).len(), 0);
-        let text = "[dependencies]\nbroker.workspace = true\n[dev-dependencies]\ncollector.workspace = true\n";
+        let text =
+            "[dependencies]\nbroker.workspace = true\n[dev-dependencies]\ncollector.workspace = true\n";
         assert_eq!(manifest("api", text), ["crates/api/Cargo.toml:2: api must not use broker"]);
         assert_eq!(manifest("rates", text), [""; 0]);
     }

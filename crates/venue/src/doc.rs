@@ -23,11 +23,41 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Node {
     pub kind: Kind,
+    /// Of a key: its [`Hint`].
+    pub hint: Hint,
     /// Where its text begins and ends.
     pub start: u32,
     pub end: u32,
     /// The index after its last descendant.
     pub next: u32,
+}
+
+/// A cheap guess at a key: keys with different hints differ.
+pub(crate) type Hint = u8;
+
+#[inline]
+pub(crate) fn hint(key: &[u8]) -> Hint {
+    let first = key.first().copied().unwrap_or(0);
+    let last = key.last().copied().unwrap_or(0);
+    (key.len() as u8).wrapping_mul(37) ^ first.wrapping_mul(5) ^ last
+}
+
+/// The keys that some path of a venue file names, by their hints: members with other keys are not kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted([bool; 256]);
+
+impl Wanted {
+    pub const NOTHING: Wanted = Wanted([false; 256]);
+    pub const EVERYTHING: Wanted = Wanted([true; 256]);
+
+    pub fn add(&mut self, key: &str) {
+        self.0[usize::from(hint(key.as_bytes()))] = true;
+    }
+
+    #[inline]
+    pub fn holds(&self, hint: Hint) -> bool {
+        self.0[usize::from(hint)]
+    }
 }
 
 /// The place of a value in a [`Doc`].
@@ -55,7 +85,13 @@ impl Doc {
     #[inline]
     pub fn leaf(&mut self, kind: Kind, start: usize, end: usize) {
         let next = self.nodes.len() as u32 + 1;
-        self.nodes.push(Node { kind, start: start as u32, end: end as u32, next });
+        self.nodes.push(Node { kind, hint: 0, start: start as u32, end: end as u32, next });
+    }
+
+    #[inline]
+    pub fn key(&mut self, kind: Kind, start: usize, end: usize, hint: Hint) {
+        let next = self.nodes.len() as u32 + 1;
+        self.nodes.push(Node { kind, hint, start: start as u32, end: end as u32, next });
     }
 
     pub fn begin(&mut self, kind: Kind, start: usize) {
@@ -108,16 +144,16 @@ impl<'a> Tree<'a> {
 
     /// The value of the first member with this key.
     #[inline]
-    pub fn member(self, at: At, key: &str) -> Option<At> {
-        self.members(at).find(|(name, _)| self.is_key(*name, key)).map(|(_, value)| value)
+    pub fn member(self, at: At, key: &str, hint: Hint) -> Option<At> {
+        self.members(at).find(|(name, _)| self.is_key(*name, key, hint)).map(|(_, value)| value)
     }
 
     #[inline]
-    pub fn is_key(self, at: At, key: &str) -> bool {
+    pub fn is_key(self, at: At, key: &str, hint: Hint) -> bool {
         let node = self.node(at);
         match node.kind {
             Kind::Escaped => crate::json::unescape(self.raw(at)) == key,
-            _ => (node.end - node.start) as usize == key.len() && self.raw(at) == key,
+            _ => node.hint == hint && self.text.as_bytes()[node.start as usize..node.end as usize] == *key.as_bytes(),
         }
     }
 

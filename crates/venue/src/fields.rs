@@ -58,8 +58,10 @@ impl<'a> Fields<'a> {
 
     /// The value under a key that must be there.
     pub fn need(&mut self, key: &'static str) -> Result<Value<'a>, FileError> {
-        let missing = self.error(key, "is missing");
-        self.take(key).ok_or(missing)
+        match self.take(key) {
+            Some(value) => Ok(value),
+            None => Err(self.error(key, "is missing")),
+        }
     }
 
     /// A complaint about a key of this table.
@@ -187,6 +189,22 @@ impl<'a> Value<'a> {
             Some(crate::Limit { count, per_ms: millis(per).filter(|ms| *ms > 0)? })
         });
         limit.ok_or_else(|| self.error("must be a limit such as \"5/1s\" or \"300/5m\""))
+    }
+
+    /// Calls `each` with every text and every key in this value.
+    pub fn each_text(&self, each: &mut dyn FnMut(&str)) {
+        fn walk(value: &DeValue<'_>, each: &mut dyn FnMut(&str)) {
+            match value {
+                DeValue::String(text) => each(text),
+                DeValue::Array(list) => list.iter().for_each(|item| walk(item.get_ref(), each)),
+                DeValue::Table(table) => table.iter().for_each(|(key, value)| {
+                    each(key.get_ref());
+                    walk(value.get_ref(), each);
+                }),
+                _ => {}
+            }
+        }
+        walk(self.value, each);
     }
 
     pub fn items(&self) -> Result<Vec<Value<'a>>, FileError> {

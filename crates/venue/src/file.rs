@@ -2,6 +2,7 @@
 //! It must not know what a frame looks like.
 
 use crate::ask::{Bootstrap, Every, Limit, MESSAGE_GAPS, Mode, PingSpec, SYMBOL_GAPS, Subscription, Ws};
+use crate::doc::Wanted;
 use crate::example::Example;
 use crate::extract::path;
 use crate::fields::{Fields, Source, Value};
@@ -46,6 +47,7 @@ pub(crate) fn parse(id: &VenueId, file: &str, text: &str) -> Result<Venue, FileE
     if ws.is_none() && http.is_none() {
         return Err(fields.error("ws", "is missing, and so is [http]: a venue is asked by one or the other"));
     }
+    let wanted = fields.take("message").map_or(Wanted::NOTHING, |messages| wanted(&messages));
     let is_tree = frames.text.is_tree() || frames.binary.is_tree();
     let messages = fields
         .tables("message")?
@@ -68,6 +70,7 @@ pub(crate) fn parse(id: &VenueId, file: &str, text: &str) -> Result<Venue, FileE
         homepage,
         is_spot,
         stale_after_ms,
+        wanted,
         has_plain_texts: messages.iter().any(|m| m.text.is_some()),
         frames,
         symbols,
@@ -76,6 +79,17 @@ pub(crate) fn parse(id: &VenueId, file: &str, text: &str) -> Result<Venue, FileE
         messages,
         examples,
     })
+}
+
+/// The keys that the messages may ask for: every text in them is taken as a path, and every gap in a text. Texts
+/// that are no paths add keys that nobody asks for, which does no harm.
+fn wanted(messages: &Value<'_>) -> Wanted {
+    let mut wanted = Wanted::NOTHING;
+    messages.each_text(&mut |text| {
+        crate::path::want(text, &mut wanted);
+        text.split(['{', '}']).for_each(|part| crate::path::want(part, &mut wanted));
+    });
+    wanted
 }
 
 fn limit(fields: &mut Fields<'_>, key: &'static str) -> Result<Option<Limit>, FileError> {

@@ -1,7 +1,7 @@
 //! What bytes become before they are read: unpacked, decoded, and one tree whatever the format.
 //! It must not know what the tree means.
 
-use crate::doc::{DEPTH_MAX, Doc, Kind, NODES_MAX};
+use crate::doc::{DEPTH_MAX, Doc, Kind, NODES_MAX, Wanted, hint};
 use crate::fields::Fields;
 use crate::json::JsonError;
 use crate::{FileError, Unreadable};
@@ -100,19 +100,20 @@ impl Frames {
 /// Reads a text into the tree; other formats than JSON put their texts into `made`, and the tree points there.
 pub(crate) fn read(
     format: &Format,
+    wanted: &Wanted,
     text: &str,
     doc: &mut Doc,
     made: &mut String,
 ) -> Result<bool, Unreadable> {
     match format {
-        Format::Json | Format::Protobuf(_) => json(text, doc).map(|()| false),
+        Format::Json | Format::Protobuf(_) => json(text, wanted, doc).map(|()| false),
         Format::Xml => xml(text, doc, made).map(|()| true),
         Format::Csv => csv(text, doc, made).map(|()| true),
     }
 }
 
-fn json(text: &str, doc: &mut Doc) -> Result<(), Unreadable> {
-    crate::json::parse(text, doc).map_err(|e| {
+fn json(text: &str, wanted: &Wanted, doc: &mut Doc) -> Result<(), Unreadable> {
+    crate::json::parse(text, wanted, doc).map_err(|e| {
         let start: String = text.chars().take(80).collect();
         match e {
             JsonError::Syntax(at) => {
@@ -131,7 +132,7 @@ fn json(text: &str, doc: &mut Doc) -> Result<(), Unreadable> {
 fn push(doc: &mut Doc, made: &mut String, text: &str) {
     let start = made.len();
     made.push_str(text);
-    doc.leaf(Kind::Plain, start, made.len());
+    doc.key(Kind::Plain, start, made.len(), hint(text.as_bytes()));
 }
 
 fn xml(text: &str, doc: &mut Doc, made: &mut String) -> Result<(), Unreadable> {

@@ -44,6 +44,8 @@ pub struct Venue {
     stale_after_ms: Option<u64>,
     /// Whether some message is a mere text (`pong`), looked for before a frame is parsed.
     has_plain_texts: bool,
+    /// The keys that its messages name: nothing else of a frame is kept.
+    wanted: doc::Wanted,
     frames: format::Frames,
     symbols: symbols::Symbols,
     ws: Option<Ws>,

@@ -77,7 +77,10 @@ impl Numbers {
         if let Some(path) = &self.divide_by {
             let units = path.find(tree, row).and_then(|at| tree.scalar(at)).ok_or(PriceError::NotANumber)?;
             let units: Decimal = units.parse().map_err(|_| PriceError::NotANumber)?;
-            number = number.checked_div(units).ok_or(PriceError::OutOfRange)?;
+            if units != Decimal::ONE {
+                // The library's quotient may carry zeros that nobody published.
+                number = number.checked_div(units).ok_or(PriceError::OutOfRange)?.normalize();
+            }
         }
         Price::from_decimal(number, sign)
     }

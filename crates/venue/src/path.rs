@@ -1,19 +1,19 @@
 //! Paths into a document: `a.b[0]`, `[-1]`, fan-out `[*]` and `{*}`, and the scopes `$` (frame), `^` (the row
 //! above) and `#1` (a key of the fan-out). It must not know what stands at the end of a path.
 
-use crate::doc::{At, Kind, Tree};
+use crate::doc::{At, Hint, Kind, Tree, Wanted, hint};
 
 /// One step downwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
-    Key(Box<str>),
+    Key(Box<str>, Hint),
     Index(i32),
     /// Every item of an array; also a lone object, since XML and some venues write a list of one without a list.
     Each,
     /// Every member of an object.
     EachMember,
     /// Every member with this key (XML repeats keys instead of writing lists).
-    EachNamed(Box<str>),
+    EachNamed(Box<str>, Hint),
 }
 
 /// Where a path begins.
@@ -80,7 +80,7 @@ impl Path {
             _ => (Scope::Row, text),
         };
         let steps = steps(rest)?;
-        if steps.iter().any(|s| !matches!(s, Step::Key(_) | Step::Index(_))) {
+        if steps.iter().any(|s| !matches!(s, Step::Key(..) | Step::Index(_))) {
             return Err("`[*]` and `{*}` belong in `rows`; a value is at one place".into());
         }
         Ok(Path { scope, steps: steps.into() })
@@ -100,9 +100,9 @@ impl Path {
         };
         for step in &self.steps {
             at = match step {
-                Step::Key(key) => tree.member(at, key)?,
+                Step::Key(key, hint) => tree.member(at, key, *hint)?,
                 Step::Index(index) => item(tree, at, *index)?,
-                Step::Each | Step::EachMember | Step::EachNamed(_) => return None,
+                Step::Each | Step::EachMember | Step::EachNamed(..) => return None,
             };
         }
         Some(at)
@@ -127,10 +127,10 @@ impl Rows {
             let mut merged = Vec::with_capacity(all.len());
             for step in all {
                 match (step, merged.last()) {
-                    (Step::Each, Some(Step::Key(key))) => {
-                        let key = key.clone();
+                    (Step::Each, Some(Step::Key(key, hint))) => {
+                        let named = Step::EachNamed(key.clone(), *hint);
                         merged.pop();
-                        merged.push(Step::EachNamed(key));
+                        merged.push(named);
                     }
                     (step, _) => merged.push(step),
                 }
@@ -152,8 +152,8 @@ impl Rows {
 fn walk(tree: Tree<'_>, steps: &[Step], row: Row, keys: usize, each: &mut dyn FnMut(&Row)) {
     let Some((step, rest)) = steps.split_first() else { return each(&row) };
     match step {
-        Step::Key(key) => {
-            if let Some(at) = tree.member(row.at, key) {
+        Step::Key(key, hint) => {
+            if let Some(at) = tree.member(row.at, key, *hint) {
                 walk(tree, rest, row.moved(at), keys, each);
             }
         }
@@ -170,9 +170,9 @@ fn walk(tree: Tree<'_>, steps: &[Step], row: Row, keys: usize, each: &mut dyn Fn
                 walk_row(tree, rest, row, at, keys, each);
             }
         }
-        Step::EachNamed(name) => {
+        Step::EachNamed(name, hint) => {
             for (key, at) in tree.members(row.at) {
-                if tree.is_key(key, name) {
+                if tree.is_key(key, name, *hint) {
                     walk_row(tree, rest, row, at, keys, each);
                 }
             }
@@ -189,12 +189,23 @@ fn walk(tree: Tree<'_>, steps: &[Step], row: Row, keys: usize, each: &mut dyn Fn
 
 /// Goes on below one item of a fan-out. If more fan-outs follow, this item is the row above theirs.
 fn walk_row(tree: Tree<'_>, rest: &[Step], row: Row, at: At, keys: usize, each: &mut dyn FnMut(&Row)) {
-    let more = rest.iter().any(|s| !matches!(s, Step::Key(_) | Step::Index(_)));
+    let more = rest.iter().any(|s| !matches!(s, Step::Key(..) | Step::Index(_)));
     let mut below = row.moved(at);
     if more {
         below.parent = at;
     }
     walk(tree, rest, below, keys, each);
+}
+
+/// Adds the keys that a path names; a fan-out over members names them all.
+pub(crate) fn want(text: &str, wanted: &mut Wanted) {
+    for step in steps(text.trim_start_matches(['$', '^'])).unwrap_or_default() {
+        match step {
+            Step::Key(key, _) | Step::EachNamed(key, _) => wanted.add(&key),
+            Step::EachMember => *wanted = Wanted::EVERYTHING,
+            Step::Index(_) | Step::Each => {}
+        }
+    }
 }
 
 fn steps(text: &str) -> Result<Vec<Step>, String> {
@@ -218,7 +229,7 @@ fn steps(text: &str) -> Result<Vec<Step>, String> {
             if end == 0 {
                 return Err(format!("a name is missing before `{rest}`"));
             }
-            steps.push(Step::Key(rest[..end].into()));
+            steps.push(Step::Key(rest[..end].into(), hint(rest[..end].as_bytes())));
             rest = &rest[end..];
         }
         if let Some(tail) = rest.strip_prefix('.') {
@@ -238,7 +249,7 @@ mod tests {
 
     fn values(rows: &str, path: &str, json: &str) -> Vec<String> {
         let mut doc = Doc::default();
-        crate::json::parse(json, &mut doc).unwrap();
+        crate::json::parse(json, &Wanted::EVERYTHING, &mut doc).unwrap();
         let tree = Tree { nodes: &doc.nodes, text: json };
         let path = Path::parse(path).unwrap();
         let mut out = Vec::new();

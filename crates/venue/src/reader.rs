@@ -11,6 +11,7 @@ use crate::path::Row;
 use crate::{Frame, Observation, Problem, Rejected, Said, Symbol, Unreadable, Venue};
 use compact_str::CompactString;
 use market::{Pair, Price, PriceError, Sequence, Sign};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ pub struct Reader {
 /// What is remembered from frame to frame.
 #[derive(Debug, Default)]
 struct Memory {
-    followed: HashMap<CompactString, Followed>,
+    followed: HashMap<CompactString, Followed, RandomState>,
     channels: Channels,
     /// The last known values where a venue sends only what changed.
     partial: HashMap<CompactString, [Option<Price>; 3]>,
@@ -88,7 +89,7 @@ impl Reader {
     /// Reads one frame or body, and adds what it says to `said`. `Err` = the frame as a whole cannot be read;
     /// the connection may go on.
     pub fn read(&mut self, frame: Frame<'_>, said: &mut Vec<Said>) -> Result<(), Unreadable> {
-        let venue = self.venue.clone();
+        let Reader { venue, reads_everything, memory, doc, made } = self;
         let (bytes, is_binary) = match frame {
             Frame::Text(bytes) => (bytes, false),
             Frame::Binary(bytes) => (bytes, true),
@@ -98,40 +99,39 @@ impl Reader {
         }
         let unpacked = venue.frames.unpacked(bytes)?;
         let bytes = unpacked.as_deref().unwrap_or(bytes);
-        let read = match (&venue.frames.binary, is_binary) {
-            (Format::Protobuf(nested), true) => {
-                let made = format::protobuf(bytes, nested, &mut self.doc, &mut self.made);
-                made.map(|()| self.memory.frame(&venue, &self.doc, &self.made, self.reads_everything, said))
-            }
-            (format, true) => self.text(&venue, format, bytes, said),
-            (_, false) => self.text(&venue, &venue.frames.text, bytes, said),
-        };
-        if self.made.capacity() > KEPT_BYTES_MAX || self.doc.nodes.capacity() > KEPT_BYTES_MAX / 16 {
-            (self.made, self.doc) = (String::new(), Doc::default());
-        }
-        read
-    }
-
-    fn text(
-        &mut self,
-        venue: &Venue,
-        format: &Format,
-        bytes: &[u8],
-        said: &mut Vec<Said>,
-    ) -> Result<(), Unreadable> {
+        let format = if is_binary { &venue.frames.binary } else { &venue.frames.text };
         let mut decoded = String::new();
-        let text = venue.frames.decoded(bytes, &mut decoded)?;
-        if venue.has_plain_texts
-            && !text.starts_with(['{', '['])
-            && let Some(message) = venue.messages.iter().find(|m| m.text.as_deref() == Some(text.trim()))
-        {
-            say_plainly(&message.is, text, said);
-            return Ok(());
+        let text = match format {
+            Format::Protobuf(nested) if is_binary => {
+                format::protobuf(bytes, nested, doc, made)?;
+                made.as_str()
+            }
+            _ => {
+                let text = venue.frames.decoded(bytes, &mut decoded)?;
+                let plain = if venue.has_plain_texts { venue.plain_text(text) } else { None };
+                if let Some(message) = plain {
+                    say_plainly(&message.is, text, said);
+                    return Ok(());
+                }
+                let was_made = format::read(format, &venue.wanted, text, doc, made)?;
+                if was_made { made.as_str() } else { text }
+            }
+        };
+        memory.frame(venue, doc, text, *reads_everything, said);
+        if made.capacity() > KEPT_BYTES_MAX || doc.nodes.capacity() > KEPT_BYTES_MAX / 16 {
+            (*made, *doc) = (String::new(), Doc::default());
         }
-        let was_made = format::read(format, text, &mut self.doc, &mut self.made)?;
-        let text = if was_made { self.made.as_str() } else { text };
-        self.memory.frame(venue, &self.doc, text, self.reads_everything, said);
         Ok(())
+    }
+}
+
+impl Venue {
+    /// The message that is just this text, if there is one.
+    fn plain_text(&self, text: &str) -> Option<&Message> {
+        if text.starts_with(['{', '[']) {
+            return None;
+        }
+        self.messages.iter().find(|m| m.text.as_deref() == Some(text.trim()))
     }
 }
 

@@ -11,6 +11,8 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub(crate) struct Symbols {
     form: Form,
+    /// The one base or the one quote of every pair, where the spelling names only the other side.
+    fixed: Option<(Side, Asset)>,
     /// Used instead of `form` where a name is longer than so many characters.
     long: Option<(Form, usize)>,
     /// The venue's spellings of its quotes; by these alone letters run together are taken apart.
@@ -29,6 +31,13 @@ enum Case {
     Kept,
 }
 
+/// One side of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Base,
+    Quote,
+}
+
 /// `prefix FIRST between SECOND suffix`.
 #[derive(Debug)]
 struct Form {
@@ -37,6 +46,8 @@ struct Form {
     suffix: String,
     base_first: bool,
     case: Case,
+    /// Only one side is spelled.
+    is_half: bool,
 }
 
 impl Form {
@@ -60,7 +71,26 @@ impl Form {
                 suffix: part(second_end, text.len()),
                 base_first: b < q,
                 case,
+                is_half: false,
             });
+        }
+        for (name, case) in [("{base}", Case::Lower), ("{BASE}", Case::Upper), ("{Base}", Case::Kept)] {
+            for (name, base_first) in [
+                (name.to_owned(), true),
+                (name.replace("base", "quote").replace("BASE", "QUOTE").replace("Base", "Quote"), false),
+            ] {
+                if let Some((prefix, suffix)) = text.split_once(name.as_str()) {
+                    let (prefix, suffix) = (prefix.to_owned(), suffix.to_owned());
+                    return Ok(Form {
+                        prefix,
+                        between: String::new(),
+                        suffix,
+                        base_first,
+                        case,
+                        is_half: true,
+                    });
+                }
+            }
         }
         Err("must hold {BASE} and {QUOTE} (or {base} and {quote}, or {Base} and {Quote})".into())
     }
@@ -72,12 +102,16 @@ impl Form {
             Case::Upper => text.to_ascii_uppercase(),
             Case::Kept => text.to_owned(),
         };
-        format!("{}{}{}{}{}", self.prefix, cased(first), self.between, cased(second), self.suffix)
+        let second = if self.is_half { String::new() } else { cased(second) };
+        format!("{}{}{}{second}{}", self.prefix, cased(first), self.between, self.suffix)
     }
 
     /// The venue's spellings of base and quote in a symbol, if there is one way only to take it apart.
     fn split<'s>(&self, symbol: &'s str, quotes: &[String]) -> Option<(&'s str, &'s str)> {
         let inner = symbol.strip_prefix(self.prefix.as_str())?.strip_suffix(self.suffix.as_str())?;
+        if self.is_half {
+            return Some(if self.base_first { (inner, "") } else { ("", inner) });
+        }
         if !self.between.is_empty() {
             let (first, second) = inner.split_once(self.between.as_str())?;
             if second.contains(self.between.as_str()) || first.is_empty() || second.is_empty() {
@@ -105,6 +139,22 @@ impl Symbols {
     pub fn parse(mut fields: Fields<'_>) -> Result<Symbols, FileError> {
         let value = fields.need("form")?;
         let form = Form::parse(value.text()?).map_err(|reason| value.error(reason))?;
+        let fixed = match (fields.take("base"), fields.take("quote")) {
+            (None, None) => None,
+            (Some(v), None) => {
+                Some((Side::Base, Asset::parse(v.text()?).map_err(|e| v.error(e.to_string()))?))
+            }
+            (None, Some(v)) => {
+                Some((Side::Quote, Asset::parse(v.text()?).map_err(|e| v.error(e.to_string()))?))
+            }
+            (_, Some(v)) => return Err(v.error("and `base` cannot both be fixed")),
+        };
+        let spelled =
+            fixed.as_ref().map(|(side, _)| if *side == Side::Quote { Side::Base } else { Side::Quote });
+        let form_spells = form.is_half.then_some(if form.base_first { Side::Base } else { Side::Quote });
+        if spelled != form_spells {
+            return Err(value.error("spells one side only where the other is fixed by `base` or `quote`"));
+        }
         let long = match (fields.take("form_long"), fields.count("long")?) {
             (Some(value), Some(length)) => {
                 Some((Form::parse(value.text()?).map_err(|reason| value.error(reason))?, length))
@@ -142,7 +192,7 @@ impl Symbols {
             }
         };
         fields.finish()?;
-        Ok(Symbols { form, long, quotes, names, assets, not_spot })
+        Ok(Symbols { form, fixed, long, quotes, names, assets, not_spot })
     }
 
     fn asset(&self, name: &str) -> Result<Asset, PairError> {
@@ -159,6 +209,15 @@ impl Symbols {
     /// A pair by names that are ours or the venue's own.
     pub fn symbol(&self, base: &str, quote: &str) -> Result<Symbol, PairError> {
         let pair = Pair::new(self.asset(base)?, self.asset(quote)?)?;
+        match &self.fixed {
+            Some((Side::Base, asset)) if asset != pair.base() => {
+                return Err(PairError::OneSided(asset.clone()));
+            }
+            Some((Side::Quote, asset)) if asset != pair.quote() => {
+                return Err(PairError::OneSided(asset.clone()));
+            }
+            _ => {}
+        }
         let (base, quote) = (self.name(pair.base()), self.name(pair.quote()));
         let form = match &self.long {
             Some((long, most)) if base.len() > *most || quote.len() > *most => long,
@@ -175,7 +234,12 @@ impl Symbols {
         }
         let long = self.long.as_ref().and_then(|(form, _)| form.split(symbol, &self.quotes));
         let (base, quote) = long.or_else(|| self.form.split(symbol, &self.quotes))?;
-        Pair::new(self.asset(base).ok()?, self.asset(quote).ok()?).ok()
+        let (base, quote) = match &self.fixed {
+            Some((Side::Base, asset)) => (asset.clone(), self.asset(quote).ok()?),
+            Some((Side::Quote, asset)) => (self.asset(base).ok()?, asset.clone()),
+            None => (self.asset(base).ok()?, self.asset(quote).ok()?),
+        };
+        Pair::new(base, quote).ok()
     }
 }
 
@@ -196,6 +260,7 @@ mod tests {
         let ids = "form = \"{base}/{quote}\"\n[names]\nBTC = \"bitcoin\"";
         let turned = "form = \"{QUOTE}-{BASE}\"";
         let long = "form = \"t{BASE}{QUOTE}\"\nform_long = \"t{BASE}:{QUOTE}\"\nlong = 3\nquotes = [\"USD\", \"UST\"]\n[names]\nUSDT = \"UST\"";
+        let one_sided = "form = \"{BASE}\"\nquote = \"RUB\"";
         let swaps = "form = \"{BASE}-{QUOTE}\"\nnot_spot = \"^X\"";
         for (file, pair, symbol) in [
             (run_together, Some("BTC-USDT"), "BTCUSDT"),
@@ -203,6 +268,7 @@ mod tests {
             (turned, Some("BTC-KRW"), "KRW-BTC"),
             (long, Some("BTC-USDT"), "tBTCUST"),
             (long, Some("MATIC-USD"), "tMATIC:USD"),
+            (one_sided, Some("AUD-RUB"), "AUD"),
         ] {
             let symbols = symbols(file);
             let want = Pair::parse(pair.unwrap()).unwrap();

@@ -2,4 +2,6 @@
 //! They must not know how the servers are built.
 
 mod client;
+mod decode;
+mod demo;
 mod playback;

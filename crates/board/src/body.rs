@@ -1,0 +1,104 @@
+//! An answer as bytes: the JSON object of the contract, made once per change.
+//! It must not know who reads it; the age is left to the reader, since it grows by itself.
+
+use crate::Answer;
+use bytes::Bytes;
+use market::{Pair, Price, Rate, Timestamp, VenueId};
+use serde::Serialize;
+use std::hash::Hasher;
+
+/// The members in the contract's order, up to the age.
+#[derive(Serialize)]
+struct Body<'a> {
+    pair: &'a Pair,
+    value: Option<Price>,
+    basis: market::Basis,
+    state: market::RateState,
+    degraded: &'a [String],
+    bid: Option<Price>,
+    ask: Option<Price>,
+    spread_pct: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    low: Option<Price>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    high: Option<Price>,
+    sources_used: u32,
+    sources_total: u32,
+    sources: &'a [VenueId],
+    legs: &'a [market::Leg],
+    venue_time: Option<Timestamp>,
+    received_at: Option<Timestamp>,
+    demo: bool,
+}
+
+/// The rate with its bytes and their ETag.
+pub(crate) fn answer(rate: Rate, demo: bool) -> Answer {
+    let body = body(&rate, demo);
+    let mut hash = std::hash::DefaultHasher::new();
+    hash.write(&body);
+    let etag = Bytes::from(format!("W/\"{:016x}\"", hash.finish()));
+    Answer { rate, body, etag }
+}
+
+fn body(rate: &Rate, demo: bool) -> Bytes {
+    let body = Body {
+        pair: &rate.pair,
+        value: rate.value,
+        basis: rate.basis,
+        state: rate.state,
+        degraded: &rate.degraded,
+        bid: rate.bid,
+        ask: rate.ask,
+        spread_pct: rate.spread_pct.map(|d| d.to_string()),
+        low: rate.low,
+        high: rate.high,
+        sources_used: rate.sources_used,
+        sources_total: rate.sources_total,
+        sources: &rate.sources,
+        legs: &rate.legs,
+        venue_time: rate.venue_time,
+        received_at: rate.received_at,
+        demo,
+    };
+    let mut bytes = Vec::with_capacity(384);
+    // Writing these types into memory has no way to fail; were there one, an empty object is no wrong answer.
+    if serde_json::to_writer(&mut bytes, &body).is_err() || bytes.pop() != Some(b'}') {
+        bytes.clear();
+        bytes.push(b'{');
+    } else {
+        bytes.push(b',');
+    }
+    bytes.extend_from_slice(b"\"age_ms\":");
+    Bytes::from(bytes.into_boxed_slice())
+}
+
+/// The event of a stream that says an answer, with its age at this moment.
+pub(crate) fn rate_event(boot: &str, number: u64, answer: &Answer, now: Timestamp) -> Bytes {
+    let age = answer.age_ms(now).unwrap_or(0);
+    let mut event = Vec::with_capacity(answer.body.len() + 80);
+    head(&mut event, boot, number, "rate");
+    event.extend_from_slice(&answer.body);
+    event.extend_from_slice(age.to_string().as_bytes());
+    event.extend_from_slice(b"}\n\n");
+    Bytes::from(event.into_boxed_slice())
+}
+
+/// The event of a stream that says something else, on one line of JSON.
+pub(crate) fn event(boot: &str, number: u64, kind: &str, json: &[u8]) -> Bytes {
+    let mut event = Vec::with_capacity(json.len() + 80);
+    head(&mut event, boot, number, kind);
+    event.extend_from_slice(json);
+    event.extend_from_slice(b"\n\n");
+    Bytes::from(event.into_boxed_slice())
+}
+
+fn head(event: &mut Vec<u8>, boot: &str, number: u64, kind: &str) {
+    event.extend_from_slice(format!("id: {boot}-{number}\nevent: {kind}\ndata: ").as_bytes());
+}
+
+impl Answer {
+    /// How old the observation is that the value rests on; never below zero. `None` if there is none.
+    pub fn age_ms(&self, now: Timestamp) -> Option<i64> {
+        self.rate.event_time.map(|at| now.millis_since(at).max(0))
+    }
+}

@@ -1,0 +1,140 @@
+//! A board that follows the broker: warm from the cache, subscribed for as long as it lives, with its own timer.
+//! It must not know which broker or cache it is handed.
+
+use crate::{Board, Options};
+use broker::{Broker, Delivery, Subscription};
+use cache::Cache;
+use clock::Clock;
+use market::{Flag, Tick, VenueId};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// How often time alone is looked at.
+const TIMER: Duration = Duration::from_millis(100);
+/// How long the start waits for the cache; after that it goes on cold and warms up when the cache answers.
+const CACHE_WAIT: Duration = Duration::from_secs(1);
+/// How long one subscription may take.
+const SUBSCRIBE_WAIT: Duration = Duration::from_secs(10);
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
+
+/// Starts a board that follows the broker, warm from the cache. It re-subscribes for ever; `stop` ends it.
+pub async fn follow(
+    broker: Arc<dyn Broker>,
+    cache: Arc<dyn Cache>,
+    clock: Clock,
+    options: Options,
+    stop: CancellationToken,
+) -> Arc<Board> {
+    let board = Board::new(clock, options);
+    if !warm(&board, &*cache).await {
+        tokio::spawn(warm_later(board.clone(), cache, stop.clone()));
+    }
+    tokio::spawn(time(board.clone(), stop.clone()));
+    tokio::spawn(read(board.clone(), broker, stop));
+    board
+}
+
+async fn warm(board: &Board, cache: &dyn Cache) -> bool {
+    let kept = match tokio::time::timeout(CACHE_WAIT, cache.all()).await {
+        Ok(Ok(kept)) => kept,
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the cache gave nothing to start from");
+            return false;
+        }
+        Err(_) => {
+            tracing::warn!(waited_ms = CACHE_WAIT.as_millis() as u64, "the cache did not answer");
+            return false;
+        }
+    };
+    let mut by_venue: BTreeMap<VenueId, Vec<Tick>> = BTreeMap::new();
+    for (venue, mut tick) in kept {
+        tick.flags = tick.flags.with(Flag::Cached);
+        by_venue.entry(venue).or_default().push(tick);
+    }
+    for (venue, ticks) in by_venue {
+        board.apply(&venue, &ticks);
+    }
+    true
+}
+
+/// Old ticks never overwrite new ones, so it is never too late to be warmed.
+async fn warm_later(board: Arc<Board>, cache: Arc<dyn Cache>, stop: CancellationToken) {
+    let mut backoff = Backoff::default();
+    let again = async {
+        loop {
+            tokio::time::sleep(backoff.next()).await;
+            if warm(&board, &*cache).await {
+                return;
+            }
+        }
+    };
+    stop.run_until_cancelled(again).await;
+}
+
+async fn time(board: Arc<Board>, stop: CancellationToken) {
+    let mut timer = tokio::time::interval(TIMER);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    while stop.run_until_cancelled(timer.tick()).await.is_some() {
+        board.tick_clock();
+    }
+}
+
+async fn read(board: Arc<Board>, broker: Arc<dyn Broker>, stop: CancellationToken) {
+    let mut backoff = Backoff::default();
+    let for_ever = async {
+        loop {
+            match tokio::time::timeout(SUBSCRIBE_WAIT, broker.subscribe()).await {
+                Ok(Ok(mut subscription)) => {
+                    if deliver(&board, &mut *subscription).await {
+                        backoff = Backoff::default();
+                    }
+                    tracing::warn!("the broker ended the subscription");
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot subscribe to the broker"
+                    );
+                }
+                Err(_) => tracing::warn!("subscribing to the broker took too long"),
+            }
+            tokio::time::sleep(backoff.next()).await;
+        }
+    };
+    stop.run_until_cancelled(for_ever).await;
+    board.close();
+}
+
+/// Applies what comes until the subscription ends; whether anything came.
+async fn deliver(board: &Board, subscription: &mut dyn Subscription) -> bool {
+    let mut is_used = false;
+    while let Some(delivery) = subscription.next().await {
+        is_used = true;
+        match delivery {
+            Delivery::Ticks(batch) => board.apply(&batch.venue, &batch.ticks),
+            Delivery::Status(status) => board.apply_status(status),
+        }
+    }
+    is_used
+}
+
+/// Waits that double up to a cap, each shortened by chance so that many readers do not come back at once.
+#[derive(Debug)]
+struct Backoff {
+    next: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Backoff {
+        Backoff { next: BACKOFF_MIN }
+    }
+}
+
+impl Backoff {
+    fn next(&mut self) -> Duration {
+        let full = self.next;
+        self.next = (full * 2).min(BACKOFF_MAX);
+        full / 2 + Duration::from_millis(fastrand::u64(0..=(full / 2).as_millis() as u64))
+    }
+}

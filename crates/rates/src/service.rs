@@ -1,0 +1,209 @@
+//! The wiring: opens the seams, starts the roles on them, and ends them in order.
+//! It must not know what a role does, nor what the command line said.
+
+use crate::{
+    config::{Config, Role},
+    exit::{Exit, Failure, Outcome},
+    fatal::Tasks,
+    health::{Health, known_venues},
+    late_store::LateStore,
+    reach, stop,
+};
+use api::{Parts, RateLimit};
+use board::{Board, Options};
+use broker::{Broker, BrokerHealth};
+use clock::Clock;
+use collector::{Catalogue, Environment};
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::{sync::Arc, time::Duration};
+use store::{Seed, Store};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use venue::Venue;
+
+/// How often metrics are tidied up.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How long the collector waits for a store that is being opened, before it goes on and says that it waits.
+const STORE_GRACE: Duration = Duration::from_secs(1);
+
+/// The longest wait between two tries to open the store.
+const STORE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Everything a service is made of.
+pub struct Service {
+    /// The configuration.
+    pub config: Config,
+    /// Venues, built in and of the directory.
+    pub venues: Vec<Arc<Venue>>,
+    /// Where venue files find their keys.
+    pub environment: Environment,
+    /// The first rows of a new store.
+    pub seed: Seed,
+    /// Whether every answer says that it is a demo.
+    pub demo: bool,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Service {
+    /// Runs until `stop`, or until something vital fails.
+    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> Outcome {
+        let tasks = Tasks::new(stop.clone());
+        let config = &self.config;
+        let open = |error: anyhow::Error| Failure::new(Exit::Config, error);
+        let broker = broker::open(config.broker.reveal()).await.map_err(|error| open(error.into()))?;
+        let cache = cache::open(config.cache.reveal()).await.map_err(|error| open(error.into()))?;
+        let late = Arc::new(LateStore::default());
+        let store: Arc<dyn Store> = late.clone();
+        tasks.run_vital(
+            "opening the store",
+            open_store(config.clone(), self.seed.clone(), late.clone(), stop.clone()),
+        );
+        let options = Options {
+            stale_after_ms: config.stale_after_ms,
+            expire_after_ms: config.expire_after_ms,
+            demo: self.demo,
+        };
+        let board = board::follow(broker.clone(), cache.clone(), self.clock, options, stop.clone()).await;
+        if config.roles.contains(&Role::Api) {
+            let health = Health::watch(&tasks, store.clone(), broker.clone(), cache.clone());
+            self.start_api(&tasks, listener, board.clone(), store.clone(), health);
+        }
+        if config.roles.contains(&Role::Collector) {
+            // A store that answers at once, as an embedded one does, spares the collector a first try in vain.
+            tasks.until(late.is_filled(), STORE_GRACE).await;
+            self.start_collector(&tasks, store.clone(), broker.clone());
+            tasks.run(reach::watch(board.clone(), self.venues.clone(), self.environment.clone()));
+        }
+        tasks.run(upkeep(self.metrics.clone(), broker.clone()));
+
+        stop.cancelled().await;
+        let ended = tokio::time::timeout(stop::STOP_WITHIN, async {
+            tasks.ended().await;
+            broker.close().await;
+            store.close().await;
+        });
+        let in_time = ended.await.is_ok();
+        match tasks.failure() {
+            Some(failure) => Err(failure),
+            None if in_time => {
+                tracing::info!("stopped");
+                Ok(Exit::Ok)
+            }
+            None => {
+                Err(Failure::say(Exit::Failure, "not everything stopped in time; what was left is cut off"))
+            }
+        }
+    }
+
+    fn start_api(
+        &self,
+        tasks: &Tasks,
+        listener: TcpListener,
+        board: Arc<Board>,
+        store: Arc<dyn Store>,
+        health: Health,
+    ) {
+        let builtin = self.venues.iter().map(|venue| venue.id().to_string()).collect();
+        let known = known_venues(tasks, builtin, store.clone());
+        let metrics = self.metrics.clone();
+        let parts = Parts {
+            board,
+            store: Some(store),
+            metrics: Arc::new(move || metrics.render()),
+            checks: Arc::new(move || health.checks()),
+            venue_known: Arc::new(move |id| {
+                if known.borrow().contains(id.as_str()) {
+                    Ok(())
+                } else {
+                    Err(format!("there is no venue {id}"))
+                }
+            }),
+        };
+        let settings = api::Settings {
+            demo: self.demo,
+            ready_pairs: self.config.ready_pairs.clone(),
+            rate_limit: self
+                .config
+                .rate_limit
+                .map(|per_second| RateLimit { per_second, burst: per_second.saturating_mul(2) }),
+            trusted_proxies: self.config.trusted_proxies.clone(),
+            build: env!("CARGO_PKG_VERSION"),
+            ..api::Settings::default()
+        };
+        let stop = tasks.stop();
+        tasks.run_vital("HTTP", async move {
+            api::serve(listener, parts, settings, stop)
+                .await
+                .map_err(|error| anyhow::Error::new(error).into())
+        });
+    }
+
+    fn start_collector(&self, tasks: &Tasks, store: Arc<dyn Store>, broker: Arc<dyn Broker>) {
+        let mut settings = collector::Settings::new(&format!("collector-{:08x}", fastrand::u32(..)));
+        settings.allow_private.clone_from(&self.config.allow_private);
+        settings.environment = self.environment.clone();
+        settings.stale_after_ms = self.config.is_set("stale_after").then_some(self.config.stale_after_ms);
+        settings.expire_after_ms = self.config.is_set("expire_after").then_some(self.config.expire_after_ms);
+        let catalogue = Catalogue::new(self.venues.clone(), Vec::new());
+        let (clock, stop) = (self.clock, tasks.stop());
+        tasks.run_vital("the collector", async move {
+            collector::run(store, catalogue, broker, clock, settings, stop).await;
+            Ok(())
+        });
+    }
+}
+
+/// Opens the store and fills it in; waits while it does not answer, ends the service if it never will.
+async fn open_store(
+    config: Config,
+    seed: Seed,
+    late: Arc<LateStore>,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let mut wait = Duration::from_millis(250);
+    let mut tries = 0u32;
+    loop {
+        tries += 1;
+        let opened = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            opened = store::open(config.store.reveal(), seed.clone()) => opened,
+        };
+        match opened {
+            Ok(store) => {
+                if tries > 1 {
+                    tracing::info!(tries, "the store answers");
+                }
+                late.fill(store);
+                stop.cancelled().await;
+                return Ok(());
+            }
+            Err(error) if error.is_transient() => {
+                let failure = Failure::store(error);
+                tracing::warn!(store = %config.store, tries, "{failure}; trying again");
+            }
+            Err(error) => return Err(Failure::store(error)),
+        }
+        // Half of the wait is random, so that many processes do not come back at one moment.
+        let half = wait / 2;
+        let random = Duration::from_millis(fastrand::u64(0..=u64::try_from(half.as_millis()).unwrap_or(0)));
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(half + random) => {}
+        }
+        wait = (wait * 2).min(STORE_WAIT_MAX);
+    }
+}
+
+async fn upkeep(metrics: PrometheusHandle, broker: Arc<dyn Broker>) {
+    metrics::describe_gauge!("rates_broker_connected", "1 while the broker can be used");
+    let connected = metrics::gauge!("rates_broker_connected");
+    loop {
+        connected.set(if broker.health() == BrokerHealth::Up { 1 } else { 0 });
+        metrics.run_upkeep();
+        tokio::time::sleep(UPKEEP_EVERY).await;
+    }
+}

@@ -1,0 +1,105 @@
+//! How feeds are doing, asked from a running server for the lists of the command line; `unknown` if none answers.
+//! It must not know the store.
+
+use crate::{client::Client, exit::Failure, output};
+use serde::Deserialize;
+use std::{collections::BTreeMap, time::Duration};
+
+/// A list must not hang on a server that does not answer.
+const WAIT_MS: u64 = 3_000;
+
+/// What every list says where nobody knows.
+pub const UNKNOWN: &str = "unknown";
+
+/// What the server says of its venues.
+#[derive(Debug, Default)]
+pub struct States {
+    venues: BTreeMap<String, VenueState>,
+}
+
+/// What the server says of one venue.
+#[derive(Debug, Deserialize)]
+pub struct VenueState {
+    venue: String,
+    /// One word for all its connections.
+    #[serde(default)]
+    pub state: String,
+    /// Its connections.
+    #[serde(default)]
+    pub connections: Vec<ConnectionState>,
+    #[serde(default)]
+    rows: Vec<RowState>,
+    /// Its pairs.
+    #[serde(default)]
+    pub pairs: Vec<serde_json::Value>,
+}
+
+/// One connection.
+#[derive(Debug, Deserialize)]
+pub struct ConnectionState {
+    /// What last went wrong.
+    pub last_error: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct RowState {
+    id: i64,
+    state: String,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Answer {
+    venues: Vec<VenueState>,
+}
+
+impl States {
+    /// Asks; a server that does not answer is said aloud and makes everything unknown.
+    pub async fn ask(url: &str) -> Result<States, Failure> {
+        let client = Client::new(url)?;
+        let asked =
+            tokio::time::timeout(Duration::from_millis(WAIT_MS), client.text(&["api", "v1", "venues"], &[]))
+                .await;
+        let answer = match asked {
+            Ok(Ok(body)) => serde_json::from_str::<Answer>(&body).ok(),
+            _ => None,
+        };
+        match answer {
+            Some(answer) => Ok(States::of(answer)),
+            None => {
+                output::say(&format!("rates: no server at {} tells how feeds are doing", client.place()));
+                Ok(States::default())
+            }
+        }
+    }
+
+    fn of(answer: Answer) -> States {
+        States { venues: answer.venues.into_iter().map(|venue| (venue.venue.clone(), venue)).collect() }
+    }
+
+    /// What is known of a venue.
+    pub fn venue(&self, name: &str) -> Option<&VenueState> {
+        self.venues.get(name)
+    }
+
+    /// State and reason of a row. Several collectors may report it; rows have numbers of their own.
+    pub fn row(&self, id: i64) -> (String, String) {
+        let found = self.venues.values().flat_map(|venue| &venue.rows).find(|row| row.id == id).cloned();
+        found.map_or((UNKNOWN.to_owned(), String::new()), |row| (row.state, row.reason.unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_have_their_server_s_state_or_none() {
+        let body = r#"{"venues":[{"v":1,"venue":"a","state":"live","connections":[{"id":"1","last_error":null}],
+            "rows":[{"id":7,"state":"invalid","reason":"url: no"}],"pairs":[{}]}]}"#;
+        let states = States::of(serde_json::from_str(body).unwrap());
+        assert_eq!(states.row(7), ("invalid".to_owned(), "url: no".to_owned()));
+        assert_eq!(states.row(8), (UNKNOWN.to_owned(), String::new()));
+        assert_eq!(states.venue("a").unwrap().state, "live");
+    }
+}

@@ -1,0 +1,145 @@
+//! Recordings decoded offline: small ones of our own, and, where they are at hand, real traffic against the rows
+//! that must come out of it. They must not know how a venue file is read.
+
+use replay::{DecodeSummary, decode};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{BufReader, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use venue::Venue;
+
+pub fn venue(name: &str) -> Arc<Venue> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../venues/{name}.toml"));
+    let text = fs::read_to_string(&path).unwrap();
+    Arc::new(
+        Venue::parse(&market::VenueId::parse(name).unwrap(), &path.display().to_string(), &text).unwrap(),
+    )
+}
+
+fn decoded(name: &str, recording: &str) -> (DecodeSummary, String) {
+    let mut out = Vec::new();
+    let summary = decode(&venue(name), "own.jsonl", recording.as_bytes(), &mut out).unwrap();
+    (summary, String::from_utf8(out).unwrap())
+}
+
+fn line(data: &str) -> String {
+    json!({"dir":"in","transport":"ws","url":"wss://v.test","t":null,"data":data}).to_string() + "\n"
+}
+
+#[test]
+fn a_row_has_exactly_the_agreed_form() {
+    let frame = r#"{"channel":"ticker","type":"update","data":[{"symbol":"TRX/USD","bid":0.13100,"ask":1.3110e-1,"last":0.13110,"timestamp":"2026-09-21T14:13:20.123456Z"}]}"#;
+    let out =
+        json!({"dir":"out","transport":"ws","url":"wss://v.test","t":null,"data":frame}).to_string() + "\n";
+    let (summary, rows) =
+        decoded("kraken", &(out + &line(frame) + &line("{no json") + &line(r#"{"channel":"heartbeat"}"#)));
+    assert_eq!(
+        rows,
+        concat!(
+            r#"{"line":2,"symbol":"TRX/USD","pair":"TRX-USD","last":"0.13110","bid":"0.13100","ask":"0.13110","#,
+            r#""venue_time":1790000000123,"history":false,"duplicate":false}"#,
+            "\n"
+        )
+    );
+    assert_eq!((summary.frames, summary.observations, summary.unreadable), (3, 1, 1));
+    assert_eq!(summary.complaints[0].0, 3);
+}
+
+#[test]
+fn what_is_not_spot_has_no_pair() {
+    let swap = r#"{"arg":{"channel":"trades","instId":"BTC-USDT-SWAP"},"data":[{"instId":"BTC-USDT-SWAP","tradeId":"27","px":"64390.5","sz":"31.27","side":"buy","ts":"1790000001000"}]}"#;
+    let (_, rows) = decoded("okx", &line(swap));
+    let row: Value = serde_json::from_str(&rows).unwrap();
+    assert_eq!((&row["symbol"], &row["pair"]), (&json!("BTC-USDT-SWAP"), &Value::Null));
+}
+
+#[test]
+fn a_bad_line_stops_with_its_place() {
+    let recording = line("pong") + "{}\n";
+    let error =
+        decode(&venue("okx"), "own.jsonl", recording.as_bytes(), &mut Vec::new()).unwrap_err().to_string();
+    assert!(error.starts_with("own.jsonl:2: "), "{error}");
+}
+
+/// Where real traffic may be: `RATES_SHARED`, else beside the repository.
+pub fn shared() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let folder = std::env::var_os("RATES_SHARED").map_or_else(beside, PathBuf::from).join("recordings");
+    folder.is_dir().then_some(folder)
+}
+
+#[test]
+fn real_traffic_gives_every_expected_row_and_nothing_else() {
+    let Some(folder) = shared() else {
+        skipped("no recordings of real traffic at hand (RATES_SHARED)");
+        return;
+    };
+    for (name, recording) in [
+        ("binance", "binance_spot.2021"),
+        ("binance", "binance_spot.samples"),
+        ("coingecko", "coingecko"),
+        ("kraken", "kraken_v2.samples"),
+        ("kraken", "kraken_v2_book.2026"),
+        ("coinbase-exchange", "coinbase_exchange.2021"),
+        ("coinbase-exchange", "coinbase_exchange.samples"),
+        ("okx", "okx.samples"),
+        ("okx", "okx_v5.2022"),
+        ("bybit", "bybit_spot.samples"),
+    ] {
+        let file = File::open(folder.join(format!("{recording}.jsonl"))).unwrap();
+        let mut out = Vec::new();
+        let summary = decode(&venue(name), recording, BufReader::new(file), &mut out).unwrap();
+        assert_eq!(summary.unreadable, 0, "{recording}: {:?}", summary.complaints);
+        let expected =
+            fs::read_to_string(folder.join(format!("expected/{recording}.jsonl"))).unwrap_or_default();
+        let (found, wanted) =
+            (by_line(std::str::from_utf8(&out).unwrap(), Value::clone), by_line(&expected, row));
+        let rows: usize = wanted.values().map(Vec::len).sum();
+        assert!(rows > 0 || recording.contains("book"), "{recording}: nothing expected");
+        let lines = found.keys().chain(wanted.keys());
+        let wrong: Vec<_> =
+            lines.filter(|l| found.get(l) != wanted.get(l)).map(|l| (found.get(l), wanted.get(l))).collect();
+        assert!(
+            wrong.is_empty(),
+            "{recording}: {} lines differ (found, expected): {:#?}",
+            wrong.len(),
+            &wrong[..1]
+        );
+    }
+}
+
+fn by_line(text: &str, row: impl Fn(&Value) -> Value) -> BTreeMap<u64, Vec<Value>> {
+    let mut lines = BTreeMap::<u64, Vec<Value>>::new();
+    for value in text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        lines.entry(value["line"].as_u64().unwrap()).or_default().push(row(&value));
+    }
+    lines
+}
+
+/// An expected row as we write it.
+fn row(expected: &Value) -> Value {
+    let first = |keys: [&str; 2]| keys.iter().map(|key| &expected[key]).find(|v| !v.is_null()).cloned();
+    let symbol = expected["symbol_raw"].as_str().unwrap();
+    // Three parts and more name a swap, a future or an option.
+    let spot = !expected["base"].is_null() && expected["note"].is_null() && symbol.split('-').count() < 3;
+    json!({
+        "line": expected["line"],
+        "symbol": symbol,
+        "pair": spot.then(|| format!("{}-{}", expected["base"].as_str().unwrap(), expected["quote"].as_str().unwrap())),
+        "last": first(["price_plain", "price"]),
+        "bid": first(["bid_plain", "bid"]),
+        "ask": first(["ask_plain", "ask"]),
+        "venue_time": expected["venue_time"],
+        "history": expected["hist"].as_bool().unwrap_or(false),
+        "duplicate": expected["dup"].as_bool().unwrap_or(false),
+    })
+}
+
+/// Says aloud, past the test runner's capture, that a test has nothing to run on.
+pub fn skipped(why: &str) {
+    std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes()).unwrap();
+}

@@ -1,0 +1,63 @@
+//! The statements, written so that every SQL backend can run them: `$1`, `ON CONFLICT`, `RETURNING`.
+//! It must not know which database runs them.
+
+// Columns of `trade_info` are read as text: a foreign client may have written any type into any of them.
+pub(crate) const TRADE_ROWS: &str = "
+    SELECT id, CAST(venue AS TEXT), CAST(currency_pair AS TEXT), CAST(url AS TEXT), CAST(interval_ms AS TEXT),
+           CAST(stale_after_ms AS TEXT), CAST(expire_after_ms AS TEXT), CAST(allow_negative AS TEXT),
+           CAST(enabled AS TEXT), CAST(created_at AS TEXT), CAST(updated_at AS TEXT)
+    FROM trade_info ORDER BY id";
+
+pub(crate) const ADD_TRADE_ROW: &str = "
+    INSERT INTO trade_info (venue, currency_pair, url, interval_ms, stale_after_ms, expire_after_ms,
+                            allow_negative, created_at, updated_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) RETURNING id";
+
+// Seeds are older than any caller's clock: the table's own defaults give their times.
+pub(crate) const SEED_TRADE_ROW: &str = "
+    INSERT INTO trade_info (venue, currency_pair, url, interval_ms, stale_after_ms, expire_after_ms, allow_negative)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+// Each column has a switch before its value: the statement stays one text, and an untouched column, even one
+// that holds nonsense, is left as it is.
+pub(crate) const CHANGE_TRADE_ROW: &str = "
+    UPDATE trade_info SET
+        currency_pair   = CASE WHEN $2 THEN $3 ELSE currency_pair END,
+        url             = CASE WHEN $4 THEN $5 ELSE url END,
+        interval_ms     = CASE WHEN $6 THEN $7 ELSE interval_ms END,
+        stale_after_ms  = CASE WHEN $8 THEN $9 ELSE stale_after_ms END,
+        expire_after_ms = CASE WHEN $10 THEN $11 ELSE expire_after_ms END,
+        allow_negative  = CASE WHEN $12 THEN $13 ELSE allow_negative END,
+        enabled         = CASE WHEN $14 THEN $15 ELSE enabled END,
+        updated_at      = $16
+    WHERE id = $1";
+
+pub(crate) const REMOVE_TRADE_ROW: &str = "DELETE FROM trade_info WHERE id = $1";
+
+pub(crate) const VENUE_FILES: &str = "SELECT CAST(name AS TEXT), CAST(text AS TEXT) FROM venue ORDER BY name";
+
+pub(crate) const PUT_VENUE_FILE: &str = "
+    INSERT INTO venue (name, text, created_at, updated_at) VALUES ($1, $2, $3, $3)
+    ON CONFLICT (name) DO UPDATE SET text = excluded.text, updated_at = excluded.updated_at";
+
+pub(crate) const SEED_VENUE_FILE: &str =
+    "INSERT INTO venue (name, text) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+
+pub(crate) const REMOVE_VENUE_FILE: &str = "DELETE FROM venue WHERE name = $1";
+
+pub(crate) const API_KEYS: &str = "
+    SELECT id, CAST(name AS TEXT), CAST(hash AS TEXT), CAST(created_at AS TEXT), CAST(revoked_at AS TEXT)
+    FROM api_key ORDER BY id";
+
+pub(crate) const ADD_API_KEY: &str =
+    "INSERT INTO api_key (name, hash, created_at) VALUES ($1, $2, $3) RETURNING id";
+
+pub(crate) const REVOKE_API_KEY: &str =
+    "UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+
+pub(crate) const API_KEY_BY_HASH: &str = "
+    SELECT id, CAST(name AS TEXT), CAST(hash AS TEXT), CAST(created_at AS TEXT), CAST(revoked_at AS TEXT)
+    FROM api_key WHERE hash = $1 AND revoked_at IS NULL";
+
+// Fails when the table that matters most is gone, though the database answers.
+pub(crate) const PING: &str = "SELECT count(*) FROM (SELECT 1 FROM trade_info LIMIT 1) AS one";
