@@ -138,7 +138,8 @@ struct Shown {
 impl ConnectionCell {
     /// A connection that is being made.
     pub fn new(id: &str, now: Timestamp, changed: Changed) -> ConnectionCell {
-        let state = Shown { state: ConnectionState::Connecting, since: now, last_error: None, until: None, pairs: 0 };
+        let state =
+            Shown { state: ConnectionState::Connecting, since: now, last_error: None, until: None, pairs: 0 };
         ConnectionCell { id: id.into(), changed, state: Mutex::new(state), reconnects: AtomicU64::new(0) }
     }
 
@@ -148,7 +149,13 @@ impl ConnectionCell {
     }
 
     /// It is now in that state; whether that is a change. `error` replaces the last error if there is one.
-    pub fn set(&self, state: ConnectionState, error: Option<&str>, until: Option<Timestamp>, now: Timestamp) -> bool {
+    pub fn set(
+        &self,
+        state: ConnectionState,
+        error: Option<&str>,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> bool {
         let mut shown = self.state.lock();
         let is_change = shown.state != state;
         if is_change {

@@ -102,14 +102,20 @@ pub fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
 }
 
 /// Dials.
-pub async fn dial(guard: &Guard, tls: &Arc<rustls::ClientConfig>, what: &Dial<'_>, now: Timestamp) -> Result<Socket, DialError> {
+pub async fn dial(
+    guard: &Guard,
+    tls: &Arc<rustls::ClientConfig>,
+    what: &Dial<'_>,
+    now: Timestamp,
+) -> Result<Socket, DialError> {
     let all = async {
         let addresses = guard.resolve(what.url).await.map_err(|error| match error {
             GuardError::Blocked(blocked) => DialError::Blocked(blocked),
             other => DialError::Name(other),
         })?;
         let tcp = connect(&addresses, what).await?;
-        let bytes: Box<dyn Bytes> = if what.url.scheme() == "wss" { encrypt(tcp, tls, what.url).await? } else { Box::new(tcp) };
+        let bytes: Box<dyn Bytes> =
+            if what.url.scheme() == "wss" { encrypt(tcp, tls, what.url).await? } else { Box::new(tcp) };
         handshake(bytes, what, now).await
     };
     tokio::time::timeout(what.timeout, all).await.map_err(|_| DialError::Timeout(what.timeout))?
@@ -135,7 +141,11 @@ async fn connect(addresses: &[SocketAddr], what: &Dial<'_>) -> Result<TcpStream,
     Err(DialError::Connect { host: words::address(what.url), source: failure })
 }
 
-async fn encrypt(tcp: TcpStream, tls: &Arc<rustls::ClientConfig>, url: &Url) -> Result<Box<dyn Bytes>, DialError> {
+async fn encrypt(
+    tcp: TcpStream,
+    tls: &Arc<rustls::ClientConfig>,
+    url: &Url,
+) -> Result<Box<dyn Bytes>, DialError> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).trim_end_matches('.').to_owned();
     let name = ServerName::try_from(host).map_err(|error| DialError::Request(error.to_string()))?;
     let stream = tokio_rustls::TlsConnector::from(tls.clone())
@@ -146,9 +156,11 @@ async fn encrypt(tcp: TcpStream, tls: &Arc<rustls::ClientConfig>, url: &Url) -> 
 }
 
 async fn handshake(bytes: Box<dyn Bytes>, what: &Dial<'_>, now: Timestamp) -> Result<Socket, DialError> {
-    let mut request = what.url.as_str().into_client_request().map_err(|error| DialError::Handshake(Box::new(error)))?;
+    let mut request =
+        what.url.as_str().into_client_request().map_err(|error| DialError::Handshake(Box::new(error)))?;
     for (name, value) in what.headers {
-        let bad = || DialError::Request(format!("the header {} holds what no header may", words::plain(name)));
+        let bad =
+            || DialError::Request(format!("the header {} holds what no header may", words::plain(name)));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
         let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
         value.set_sensitive(true);
@@ -170,9 +182,10 @@ async fn handshake(bytes: Box<dyn Bytes>, what: &Dial<'_>, now: Timestamp) -> Re
 fn refused<T>(response: &Response<T>, url: &Url, now: Timestamp) -> DialError {
     let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     match response.status().as_u16() {
-        status @ (429 | 418) => {
-            DialError::RateLimited { status, until: text("retry-after").and_then(|text| crate::http::retry_at(text, now)) }
-        }
+        status @ (429 | 418) => DialError::RateLimited {
+            status,
+            until: text("retry-after").and_then(|text| crate::http::retry_at(text, now)),
+        },
         451 => DialError::GeoBlocked,
         status => DialError::Refused { status, location: text("location").and_then(|to| url.join(to).ok()) },
     }

@@ -79,7 +79,7 @@ impl Fleet {
             cells.extend(feed.wants.iter().map(|want| (key.url.clone(), want.symbol.pair.clone())));
         }
         for (key, feed) in plan.feeds {
-            self.run(key, feed);
+            self.run(key, &feed);
         }
         let nothing = HashSet::new();
         self.venues.retain(|venue, reported| {
@@ -127,13 +127,18 @@ impl Fleet {
             let context = &self.context;
             let report = Arc::new(Report::new(venue.clone(), context.settings.collector_id.clone()));
             let stop = self.stop.child_token();
-            let runs = report.clone().run(context.broker.clone(), context.clock, context.settings.timing, stop.clone());
+            let runs = report.clone().run(
+                context.broker.clone(),
+                context.clock,
+                context.settings.timing,
+                stop.clone(),
+            );
             drop(tokio::spawn(runs));
             Reported { report, stop, meters: Arc::new(Meters::new(venue)), next_stream: 1, next_poll: 1 }
         })
     }
 
-    fn run(&mut self, key: FeedKey, feed: Feed) {
+    fn run(&mut self, key: FeedKey, feed: &Feed) {
         let (context, tasks, stop) = (self.context.clone(), self.tasks.clone(), self.stop.clone());
         let mut running = self.feeds.remove(&key).unwrap_or_else(|| Running {
             venue: feed.venue.clone(),
@@ -141,7 +146,7 @@ impl Fleet {
             slots: HashMap::new(),
         });
         let reported = self.reported(&key.venue);
-        let wants = wanted(&key, &feed, &reported.report);
+        let wants = wanted(&key, feed, &reported.report);
         let names: Vec<Arc<str>> = wants.iter().map(|wanted| wanted.want.symbol.name.clone()).collect();
         let (symbols_max, next_number, prefix) = match (key.transport, feed.venue.ws()) {
             (Transport::Stream, ws) => (ws.map_or(1, |ws| ws.symbols_max), &mut reported.next_stream, "ws"),
@@ -161,7 +166,11 @@ impl Fleet {
                 Some(slot) => update(slot, part),
                 None => {
                     let now = context.clock.now();
-                    let cell = Arc::new(ConnectionCell::new(&format!("{prefix}-{number}"), now, reported.report.changed()));
+                    let cell = Arc::new(ConnectionCell::new(
+                        &format!("{prefix}-{number}"),
+                        now,
+                        reported.report.changed(),
+                    ));
                     cell.set_pairs(part.len());
                     reported.report.add_connection(cell.clone());
                     let (sender, receiver) = watch::channel(part);
@@ -232,7 +241,7 @@ impl Start {
 
 fn wanted(key: &FeedKey, feed: &Feed, report: &Report) -> Vec<Wanted> {
     let with_cell = |want: &crate::plan::Want| {
-        let cell = report.pair((key.url.clone(), want.symbol.pair.clone()));
+        let cell = report.pair(&(key.url.clone(), want.symbol.pair.clone()));
         cell.set_ages(want.stale_after_ms, want.expire_after_ms);
         Wanted { want: want.clone(), cell }
     };
