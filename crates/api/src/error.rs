@@ -68,16 +68,24 @@ impl Problem {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The store does not answer")
             }
             Problem::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized", "An API key is needed"),
-            Problem::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests"),
-            Problem::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too many clients at once"),
+            Problem::RateLimited { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests")
+            }
+            Problem::Overloaded => {
+                (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too many clients at once")
+            }
             Problem::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Nothing here"),
             Problem::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Not with this method")
             }
             Problem::Conflict(_) => (StatusCode::CONFLICT, "conflict", "It is there already"),
             Problem::UriTooLong => (StatusCode::URI_TOO_LONG, "uri_too_long", "The address is too long"),
-            Problem::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large"),
-            Problem::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout", "The body did not come in time"),
+            Problem::BodyTooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large")
+            }
+            Problem::BodyTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "body_timeout", "The body did not come in time")
+            }
             Problem::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Send application/json")
             }
@@ -89,7 +97,8 @@ impl Problem {
     fn detail(&self) -> String {
         match self {
             Problem::UnknownPair { .. } => {
-                "no venue quotes this pair and nothing crosses to it; GET /api/v1/pairs lists the known ones".into()
+                "no venue quotes this pair and nothing crosses to it; GET /api/v1/pairs lists the known ones"
+                    .into()
             }
             Problem::BadPair(detail) | Problem::Unauthorized(detail) | Problem::NotFound(detail) => {
                 (*detail).into()
@@ -171,7 +180,10 @@ impl From<store::StoreError> for Problem {
         match error {
             store::StoreError::Conflict(detail) => Problem::Conflict(detail),
             error => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the store does not answer a request");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the store does not answer a request"
+                );
                 Problem::StoreUnavailable
             }
         }

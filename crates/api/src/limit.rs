@@ -81,8 +81,9 @@ impl Limiter {
     /// Takes one request from the payer's bucket.
     pub(crate) fn take(&self, payer: IpAddr, now_ms: u64) -> Verdict {
         let (rate, full) = (u64::from(self.limit.per_second), u64::from(self.limit.burst) * 1_000);
-        let refilled =
-            |b: &Bucket| full.min(b.left_milli.saturating_add(now_ms.saturating_sub(b.at_ms).saturating_mul(rate)));
+        let refilled = |b: &Bucket| {
+            full.min(b.left_milli.saturating_add(now_ms.saturating_sub(b.at_ms).saturating_mul(rate)))
+        };
         let mut buckets = self.buckets.lock();
         let mut payer = payer;
         if buckets.len() >= Self::ADDRESSES_MAX && !buckets.contains_key(&payer) {

@@ -20,7 +20,8 @@ use std::{
 pub(crate) async fn pairs(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Answer {
     Query::parse(query.as_deref(), &[])?;
     let board = server.board();
-    let mut at: BTreeMap<Pair, Vec<Value>> = board.pairs().into_iter().map(|pair| (pair, Vec::new())).collect();
+    let mut at: BTreeMap<Pair, Vec<Value>> =
+        board.pairs().into_iter().map(|pair| (pair, Vec::new())).collect();
     for view in board.venues() {
         for pair in &view.status.pairs {
             let state = word(&view, json!(pair.state));

@@ -7,9 +7,7 @@ use crate::{
     rates, say,
     state::Server,
 };
-use axum::{
-    extract::{RawQuery, State},
-};
+use axum::extract::{RawQuery, State};
 use hyper::HeaderMap;
 use market::{Basis, Price, Rate, RateState};
 use std::{io::Write, sync::Arc};

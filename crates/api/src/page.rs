@@ -1,10 +1,7 @@
 //! The page at `/` and what it loads, all from inside the program; and the OpenAPI document.
 //! It must not need a script to be read: the first paint holds every pair, its price and its age.
 
-use crate::{
-    lists, say,
-    state::Server,
-};
+use crate::{lists, say, state::Server};
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
@@ -172,12 +169,18 @@ mod tests {
             .unwrap()
             .iter()
             .flat_map(|(path, item)| {
-                item.as_object().unwrap().keys().filter(|k| verbs.contains(&k.as_str())).map(|k| (path.clone(), k.to_uppercase()))
+                item.as_object()
+                    .unwrap()
+                    .keys()
+                    .filter(|k| verbs.contains(&k.as_str()))
+                    .map(|k| (path.clone(), k.to_uppercase()))
             })
             .collect();
         let served: BTreeSet<(String, String)> = ROUTES
             .iter()
-            .flat_map(|route| route.methods.iter().map(|method| (route.template.to_owned(), method.to_string())))
+            .flat_map(|route| {
+                route.methods.iter().map(|method| (route.template.to_owned(), method.to_string()))
+            })
             .collect();
         assert_eq!(described, served);
     }
@@ -213,7 +216,9 @@ mod tests {
 
     #[test]
     fn ages_in_words() {
-        for (ms, words) in [(None, "–"), (Some(999), "0 s"), (Some(61_000), "1 min 1 s"), (Some(7_260_000), "2 h 1 min")] {
+        for (ms, words) in
+            [(None, "–"), (Some(999), "0 s"), (Some(61_000), "1 min 1 s"), (Some(7_260_000), "2 h 1 min")]
+        {
             assert_eq!(age_words(ms), words);
         }
     }

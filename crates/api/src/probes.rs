@@ -1,10 +1,7 @@
 //! For machines that watch the process: is it alive, is it ready, what has it counted.
 //! It must not wait for a dependency: a probe that hangs says the wrong thing.
 
-use crate::{
-    lists, say,
-    state::Server,
-};
+use crate::{lists, say, state::Server};
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
@@ -58,7 +55,11 @@ fn write_feeds(server: &Server, to: &mut String) {
         let _ = writeln!(to, "# HELP {name} {help}\n# TYPE {name} gauge");
     };
     head(to, "rates_build_info", "The version that runs.");
-    let _ = writeln!(to, "rates_build_info{{version=\"{}\"}} 1", server.settings.build.replace(['"', '\\', '\n'], "_"));
+    let _ = writeln!(
+        to,
+        "rates_build_info{{version=\"{}\"}} 1",
+        server.settings.build.replace(['"', '\\', '\n'], "_")
+    );
     let venues = board.venues();
     head(to, "rates_venue_up", "Whether any connection of the venue is live.");
     for view in &venues {

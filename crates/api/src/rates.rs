@@ -7,9 +7,7 @@ use crate::{
     say,
     state::Server,
 };
-use axum::{
-    extract::{Path, RawQuery, State, rejection::PathRejection},
-};
+use axum::extract::{Path, RawQuery, State, rejection::PathRejection};
 use hyper::HeaderMap;
 use market::{Asset, Pair, Price, PriceError, Rate, RateState, VenueId};
 use serde_json::json;

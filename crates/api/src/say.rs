@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn ages_in_digits() {
-        for (age, text) in [(None, "null"), (Some(0), "0"), (Some(812), "812"), (Some(i64::MAX), "9223372036854775807")]
+        for (age, text) in
+            [(None, "null"), (Some(0), "0"), (Some(812), "812"), (Some(i64::MAX), "9223372036854775807")]
         {
             assert_eq!(Digits::new().write(age), text.as_bytes());
         }

@@ -114,8 +114,12 @@ impl House {
         // Without it a small answer may wait 40 ms for the client's acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
         let (watch, number) = (self.watches.watch(), self.watches.number());
-        let front =
-            Front { server: self.server.clone(), router: self.router.clone(), watch: watch.clone(), peer: peer.ip() };
+        let front = Front {
+            server: self.server.clone(),
+            router: self.router.clone(),
+            watch: watch.clone(),
+            peer: peer.ip(),
+        };
         let leave = Leave { watches: self.watches.clone(), number };
         let task = tokio::spawn(connection(stream, front, leave));
         let handle = task.abort_handle();
@@ -128,7 +132,11 @@ impl House {
         let gone = async {
             while self.watches.len() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                self.watches.sweep(&Limits { head: Duration::MAX, idle: Duration::MAX, stall: Duration::MAX });
+                self.watches.sweep(&Limits {
+                    head: Duration::MAX,
+                    idle: Duration::MAX,
+                    stall: Duration::MAX,
+                });
             }
         };
         tokio::pin!(gone);
@@ -163,6 +171,7 @@ async fn connection(stream: TcpStream, front: Front, leave: Leave) {
     // keeps the same limits from outside.
     let mut serving = http1::Builder::new()
         .header_read_timeout(None)
+        .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .half_close(false)
         .serve_connection(TokioIo::new(socket), front);

@@ -27,7 +27,7 @@ pub(crate) struct Socket {
 /// Written by hand since no request has been understood yet.
 const URI_TOO_LONG: &str = concat!(
     "HTTP/1.1 414 URI Too Long\r\ncontent-type: application/problem+json\r\nconnection: close\r\n",
-    "content-length: 150\r\n\r\n",
+    "content-length: 166\r\n\r\n",
     r#"{"code":"uri_too_long","detail":"path and query together may have 16384 bytes","status":414,"#,
     r#""title":"The address is too long","type":"urn:rates:problem:uri_too_long"}"#
 );
@@ -75,7 +75,11 @@ impl Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         let read = &buf.filled()[before..];
@@ -127,7 +131,8 @@ mod tests {
         let (head, body) = URI_TOO_LONG.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
         let said: serde_json::Value = serde_json::from_str(body).unwrap();
-        let meant: serde_json::Value = serde_json::from_str(&crate::error::Problem::UriTooLong.body()).unwrap();
+        let meant: serde_json::Value =
+            serde_json::from_str(&crate::error::Problem::UriTooLong.body()).unwrap();
         assert_eq!(said, meant);
     }
 }

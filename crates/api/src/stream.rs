@@ -41,7 +41,9 @@ pub(crate) async fn stream(
         Some(text) if text.split(',').count() > PAIRS_MAX => {
             return Err(Problem::BadRequest(format!("pairs lists more than {PAIRS_MAX} names")));
         }
-        Some(text) => Some(text.split(',').map(|name| server.pair(name)).collect::<Result<HashSet<Pair>, _>>()?),
+        Some(text) => {
+            Some(text.split(',').map(|name| server.pair(name)).collect::<Result<HashSet<Pair>, _>>()?)
+        }
     };
     let client = Client::enter(&server)?;
     let mut reader = Reader::new(server.clone(), pairs, client);

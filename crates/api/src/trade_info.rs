@@ -108,7 +108,9 @@ async fn authorise(server: &Server, query: Option<&str>, headers: &HeaderMap) ->
     let (scheme, key) = given.and_then(|given| given.split_once(' ')).unwrap_or_default();
     let key = key.trim();
     if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
-        return Err(Problem::Unauthorized("send `Authorization: Bearer KEY`; `rates keys add NAME` makes a key"));
+        return Err(Problem::Unauthorized(
+            "send `Authorization: Bearer KEY`; `rates keys add NAME` makes a key",
+        ));
     }
     const WRONG: Problem = Problem::Unauthorized("this key is not one of ours, or was revoked");
     if key.len() > KEY_BYTES_MAX {
@@ -119,7 +121,11 @@ async fn authorise(server: &Server, query: Option<&str>, headers: &HeaderMap) ->
         hex
     });
     match server.within(server.store()?.api_key_by_hash(&hash)).await? {
-        Some(kept) if bool::from(kept.hash.as_bytes().ct_eq(hash.as_bytes())) && kept.revoked_at.is_none() => Ok(()),
+        Some(kept)
+            if bool::from(kept.hash.as_bytes().ct_eq(hash.as_bytes())) && kept.revoked_at.is_none() =>
+        {
+            Ok(())
+        }
         _ => Err(WRONG),
     }
 }

@@ -61,7 +61,10 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Op
 
 /// Reads a new row; the venue is still to be asked about.
 pub(crate) fn new(body: &[u8]) -> Result<(VenueId, NewTradeRow), Problem> {
-    let new: New = read(body, "venue, currency_pair, url, interval_ms, stale_after_ms, expire_after_ms, allow_negative")?;
+    let new: New = read(
+        body,
+        "venue, currency_pair, url, interval_ms, stale_after_ms, expire_after_ms, allow_negative",
+    )?;
     let venue = VenueId::parse(&new.venue).map_err(|error| Problem::BadRequest(format!("venue: {error}")))?;
     let row = NewTradeRow {
         venue: new.venue,
@@ -85,7 +88,10 @@ pub(crate) fn change(body: &[u8]) -> Result<TradeRowChange, Problem> {
         url: change.url.map(|text| text.as_deref().map(url).transpose()).transpose()?,
         interval_ms: change.interval_ms.map(|ms| within("interval_ms", ms, INTERVAL_MS)).transpose()?,
         stale_after_ms: change.stale_after_ms.map(|ms| within("stale_after_ms", ms, AGE_MS)).transpose()?,
-        expire_after_ms: change.expire_after_ms.map(|ms| within("expire_after_ms", ms, AGE_MS)).transpose()?,
+        expire_after_ms: change
+            .expire_after_ms
+            .map(|ms| within("expire_after_ms", ms, AGE_MS))
+            .transpose()?,
         allow_negative: change.allow_negative,
         enabled: change.enabled,
     };
@@ -98,6 +104,10 @@ pub(crate) fn change(body: &[u8]) -> Result<TradeRowChange, Problem> {
 
 /// The parser's own words may repeat what the client sent, so only the place is told.
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8], known: &str) -> Result<T, Problem> {
+    // A list of values in the right order would be taken for an object.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::BadRequest("the body is not a JSON object".into()));
+    }
     serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         Problem::BadRequest(match error.classify() {
@@ -214,8 +224,10 @@ mod tests {
     fn bad_rows_are_refused_with_the_column() {
         let long = format!(r#"{{"venue":"v","currency_pair":"A-B","url":"http://e/{}"}}"#, "x".repeat(3_000));
         for (body, needle) in [
-            ("", "not JSON"),
-            ("[1", "not JSON"),
+            ("", "not a JSON object"),
+            (r#"["v", "A-B"]"#, "not a JSON object"),
+            ("{", "not JSON"),
+            (r#"{"venue":"v","currency_pair":"A-B"} x"#, "not JSON"),
             ("{}", "missing"),
             (r#"{"venue":"v","currency_pair":"A-B","id":1}"#, "unknown"),
             (r#"{"venue":"v","venue":"w","currency_pair":"A-B"}"#, "doubled"),
@@ -232,7 +244,10 @@ mod tests {
             (r#"{"venue":"v","currency_pair":"A-B","interval_ms":0}"#, "interval_ms"),
             (r#"{"venue":"v","currency_pair":"A-B","interval_ms":-5}"#, "interval_ms"),
             (r#"{"venue":"v","currency_pair":"A-B","interval_ms":99999999999}"#, "interval_ms"),
-            (r#"{"venue":"v","currency_pair":"A-B","stale_after_ms":5,"expire_after_ms":5}"#, "expire_after_ms"),
+            (
+                r#"{"venue":"v","currency_pair":"A-B","stale_after_ms":5,"expire_after_ms":5}"#,
+                "expire_after_ms",
+            ),
         ] {
             match new(body.as_bytes()) {
                 Err(Problem::BadRequest(detail)) => {

@@ -172,7 +172,10 @@ impl Watches {
         let now_ms = self.sync();
         let mut open = self.open.lock();
         open.retain(|_, (_, task)| !task.is_finished());
-        open.values().filter(|(watch, _)| watch.is_overdue(limits, now_ms)).map(|(_, task)| task.abort()).count()
+        open.values()
+            .filter(|(watch, _)| watch.is_overdue(limits, now_ms))
+            .map(|(_, task)| task.abort())
+            .count()
     }
 
     /// Asks every connection to finish the request it is in, and to close.

@@ -64,7 +64,7 @@ impl Ring {
         let kept = self.kept.read();
         let first = kept.front().map_or(1, |c| c.number);
         let last = kept.back().map_or(0, |c| c.number);
-        if number + 1 < first || number > last {
+        if number > last || number + 1 < first {
             return None;
         }
         let skip = (number + 1 - first) as usize;

@@ -8,7 +8,7 @@ use crate::{
 use market::{Basis, Pair, Rate, RateState, Timestamp};
 use parking_lot::RwLock;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -101,7 +101,7 @@ impl Crosses {
     }
 
     /// The crosses that were asked for lately.
-    pub(crate) fn followed(&self, now: Timestamp) -> Vec<Pair> {
+    pub(crate) fn followed(&self, now: Timestamp) -> BTreeSet<Pair> {
         let all = self.made.read();
         let lately = all.iter().filter(|(_, m)| m.is_asked_within(FOLLOWED_MS, now));
         lately.map(|(pair, _)| pair.clone()).take(FOLLOWED_MAX).collect()

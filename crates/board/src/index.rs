@@ -118,12 +118,7 @@ impl Index {
 
 /// Whether a rate may be a leg of a cross at this time.
 pub(crate) fn is_usable(rate: &Rate, now: Timestamp) -> bool {
-    is_leg(rate) && rate.changes_at.is_none_or(|at| at >= now)
-}
-
-/// Whether a rate may be a leg of a cross until time changes it.
-pub(crate) fn is_leg(rate: &Rate) -> bool {
-    rate.state == RateState::Fresh && rate.value.is_some()
+    rate.state == RateState::Fresh && rate.value.is_some() && rate.changes_at.is_none_or(|at| at >= now)
 }
 
 /// An answer and where it stands.

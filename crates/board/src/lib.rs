@@ -9,6 +9,7 @@ mod follow;
 mod index;
 mod live;
 mod policy;
+mod publish;
 mod table;
 mod venues;
 

@@ -4,12 +4,11 @@
 use crate::{
     Answer, Change, Changes, Conversion, Found, Options, Policy, VenueView, body,
     changes::Ring,
-    crossed::{self, Crosses},
+    crossed::Crosses,
     find,
-    index::{self, Index, Slot},
+    index::Index,
     table::{Only, Table},
 };
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use clock::Clock;
 use market::{Basis, Pair, Price, Quoting, Rate, RateState, Tick, TickView, Timestamp, VenueId, VenueStatus};
@@ -18,28 +17,27 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
     },
 };
-
-/// So many pairs whose own ticks are too old are looked at in one turn of the timer, for a cross.
-const UNFRESH_TURN: usize = 256;
 
 /// The live table.
 ///
 /// Locks are taken in this order: table, crosses, index, ring. A reader of a fresh rate takes only the index's,
 /// for reading.
 pub struct Board {
-    clock: Clock,
-    options: Options,
-    boot: String,
-    table: Mutex<Table>,
-    index: RwLock<Index>,
-    crosses: Crosses,
-    crosses_shown: Mutex<HashMap<Pair, Bytes>>,
-    ring: Arc<Ring>,
-    was_fresh: AtomicBool,
-    unfresh_from: AtomicU32,
+    pub(crate) clock: Clock,
+    pub(crate) options: Options,
+    pub(crate) boot: String,
+    pub(crate) table: Mutex<Table>,
+    pub(crate) index: RwLock<Index>,
+    pub(crate) crosses: Crosses,
+    pub(crate) crosses_shown: Mutex<HashMap<Pair, Bytes>>,
+    pub(crate) ring: Arc<Ring>,
+    pub(crate) was_fresh: AtomicBool,
+    pub(crate) unfresh_from: AtomicU32,
+    /// In microseconds; readers of crosses look whether time has changed a leg.
+    pub(crate) next_due: AtomicI64,
 }
 
 impl std::fmt::Debug for Board {
@@ -62,6 +60,7 @@ impl Board {
             ring: Arc::new(Ring::new()),
             was_fresh: AtomicBool::new(false),
             unfresh_from: AtomicU32::new(0),
+            next_due: AtomicI64::new(i64::MAX),
         })
     }
 
@@ -85,6 +84,7 @@ impl Board {
         let now = self.clock.now();
         let mut table = self.table.lock();
         table.take(venue, ticks, &self.options, now);
+        table.mark_due(now);
         self.remake(&mut table, now);
         drop(table);
         self.ring.wake();
@@ -146,7 +146,12 @@ impl Board {
         let direct = self.direct(pair, now);
         match direct {
             Some(answer) if !is_too_old(&answer.rate) => Some(answer),
-            direct => self.crossed(pair, direct.as_ref(), now, true).or(direct),
+            direct => {
+                if self.next_due.load(Ordering::Relaxed) < now.micros() {
+                    self.settle(now);
+                }
+                self.crossed(pair, direct.as_ref(), now, true).or(direct)
+            }
         }
     }
 
@@ -163,13 +168,13 @@ impl Board {
         let answer = self.answer(pair)?;
         let is_young = answer.age_ms(now).is_some_and(|age| age <= age_ms_max);
         if answer.rate.basis == Basis::Cross || answer.rate.sources_used == 1 {
-            return (is_young && !is_too_old(&answer.rate)).then_some(answer);
+            return (is_young && answer.rate.state != RateState::Expired).then_some(answer);
         }
         let table = self.table.lock();
         let only = Only { venue: None, age_ms_max: Some(age_ms_max) };
         let made = table.row(pair)?.make(table.policies.get(pair), Some(only), now)?;
         drop(table);
-        (!is_too_old(&made.rate)).then(|| Arc::new(body::answer(made.rate, self.options.demo)))
+        (made.rate.state != RateState::Expired).then(|| Arc::new(body::answer(made.rate, self.options.demo)))
     }
 
     /// Every tick behind a rate.
@@ -262,7 +267,7 @@ impl Board {
         Some(self.index.read().by_pair.get(pair)?.answer.load_full())
     }
 
-    fn crossed(
+    pub(crate) fn crossed(
         &self,
         pair: &Pair,
         direct: Option<&Arc<Answer>>,
@@ -271,133 +276,9 @@ impl Board {
     ) -> Option<Arc<Answer>> {
         self.crosses.answer(&self.index, pair, direct, self.options.demo, now, is_asked)
     }
-
-    /// Brings up to date what time has changed since the timer last looked.
-    fn settle(&self, now: Timestamp) {
-        let mut table = self.table.lock();
-        table.mark_due(now);
-        self.remake(&mut table, now);
-        drop(table);
-        self.ring.wake();
-    }
-
-    /// Makes the rates of all marked pairs anew and publishes what is different.
-    fn remake(&self, table: &mut Table, now: Timestamp) {
-        let marked = table.take_marked();
-        for id in &marked {
-            let Some(made) = table.make(*id, now) else { continue };
-            let (state, is_old) = (made.rate.state, is_too_old(&made.rate));
-            if let Some(at) = made.rate.changes_at {
-                table.schedule(*id, at);
-            }
-            if state == RateState::Expired
-                && let Some(row) = table.remove_if_forgotten(*id)
-            {
-                self.index.write().remove(&row.pair);
-                self.crosses.generation.fetch_add(1, Ordering::AcqRel);
-                continue;
-            }
-            if is_old {
-                table.unfresh.insert(*id)
-            } else {
-                table.unfresh.remove(id)
-            };
-            if state == RateState::Fresh {
-                self.was_fresh.store(true, Ordering::Relaxed);
-            }
-            self.publish(table, *id, made.rate, now);
-        }
-        table.give_back(marked);
-    }
-
-    /// Puts a rate in its place, and on the stream if it says something else than before.
-    fn publish(&self, table: &mut Table, id: u32, rate: Rate, now: Timestamp) {
-        let Some(row) = table.rows.get_mut(&id) else { return };
-        let answer = Arc::new(body::answer(rate, self.options.demo));
-        match &row.slot {
-            Some(slot) => {
-                let before = slot.answer.swap(answer.clone());
-                if index::is_leg(&before.rate) != index::is_leg(&answer.rate) {
-                    self.crosses.generation.fetch_add(1, Ordering::AcqRel);
-                }
-            }
-            None => {
-                let slot = Arc::new(Slot {
-                    pair: row.pair.clone(),
-                    answer: ArcSwap::new(answer.clone()),
-                    was_fresh: AtomicBool::new(false),
-                });
-                self.index.write().add(&slot);
-                self.crosses.generation.fetch_add(1, Ordering::AcqRel);
-                row.slot = Some(slot);
-            }
-        }
-        if let Some(slot) = &row.slot {
-            index::mark_fresh(slot);
-        }
-        let cross =
-            if is_too_old(&answer.rate) { self.crossed(&row.pair, Some(&answer), now, false) } else { None };
-        let shown = cross.as_ref().unwrap_or(&answer);
-        self.show(&mut row.shown, &row.pair, shown, now);
-    }
-
-    fn show(&self, last: &mut Option<Bytes>, pair: &Pair, answer: &Answer, now: Timestamp) {
-        if last.as_ref() != Some(&answer.body) {
-            *last = Some(answer.body.clone());
-            self.ring.push(Some(pair.clone()), |number| body::rate_event(&self.boot, number, answer, now));
-        }
-    }
-
-    /// Says on the stream how venues are doing, where that has changed.
-    fn tell_venues(&self, table: &mut Table) {
-        for known in table.venues.values_mut().filter(|k| k.venue.was_heard()) {
-            if let Some(news) = known.venue.news() {
-                self.ring.push(None, |number| body::event(&self.boot, number, "status", &news));
-            }
-        }
-    }
-
-    /// A pair whose own ticks are too old may be crossed, and its cross moves with its legs: some in each turn.
-    fn look_after_unfresh(&self, table: &mut Table, now: Timestamp) {
-        let from = self.unfresh_from.load(Ordering::Relaxed);
-        let turn: Vec<u32> = table.unfresh.range(from..).take(UNFRESH_TURN).copied().collect();
-        let next = if turn.len() < UNFRESH_TURN { 0 } else { turn.last().map_or(0, |id| id + 1) };
-        self.unfresh_from.store(next, Ordering::Relaxed);
-        for id in turn {
-            let Some(row) = table.rows.get_mut(&id) else { continue };
-            let Some(direct) = row.slot.as_ref().map(|s| s.answer.load_full()) else { continue };
-            let cross = self.crossed(&row.pair, Some(&direct), now, false);
-            self.show(&mut row.shown, &row.pair, cross.as_ref().unwrap_or(&direct), now);
-        }
-    }
-
-    /// Crosses that were asked for lately are told on the stream like rates that are quoted.
-    fn look_after_crosses(&self, now: Timestamp) {
-        let followed = self.crosses.followed(now);
-        let mut shown = self.crosses_shown.lock();
-        shown.retain(|pair, _| followed.contains(pair));
-        for pair in followed {
-            if self.index.read().by_pair.contains_key(&pair) {
-                continue;
-            }
-            let mut last = shown.remove(&pair);
-            let cross = self.crossed(&pair, None, now, false);
-            match cross {
-                Some(cross) => self.show(&mut last, &pair, &cross, now),
-                None if last.is_some() => {
-                    let gone = body::answer(crossed::gone(&pair), self.options.demo);
-                    self.show(&mut last, &pair, &gone, now);
-                }
-                None => {}
-            }
-            if let Some(last) = last {
-                shown.insert(pair, last);
-            }
-        }
-    }
 }
 
 /// Whether a cross is better than this.
-fn is_too_old(rate: &Rate) -> bool {
+pub(crate) fn is_too_old(rate: &Rate) -> bool {
     matches!(rate.state, RateState::Stale | RateState::Expired)
 }

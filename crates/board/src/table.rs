@@ -1,7 +1,12 @@
 //! The last ticks of every (venue, pair), what collectors said of them, and when time alone changes something.
 //! It must not know who reads; it makes rates and leaves publishing them to the board.
 
-use crate::{Options, index::Slot, policy::Policy, venues::Venue};
+use crate::{
+    Options,
+    index::Slot,
+    policy::Policy,
+    venues::{Names, Venue},
+};
 use market::{Guard, Limits, Made, Pair, Quoting, RateState, Source, Tick, Timestamp, VenueId, VenueStatus};
 use metrics::Counter;
 use std::{
@@ -19,6 +24,7 @@ pub(crate) struct Quoter {
     limits: Limits,
     is_down: bool,
     is_gone: bool,
+    is_unnamed: bool,
     /// How many ticks were accepted since the rate was last made.
     accepted: u64,
 }
@@ -119,15 +125,11 @@ impl Table {
     ) -> bool {
         let venue = status.venue.clone();
         let entry = self.venues.entry(venue.clone()).or_insert_with(|| known(&venue, now));
-        let before = entry.venue.pairs.len();
-        let had: Vec<Pair> = entry.venue.pairs.keys().cloned().collect();
-        if !entry.venue.take(status, now) {
-            return false;
+        let taken = entry.venue.take(status, now);
+        if taken.is_some() {
+            self.tell_rows(&venue, options);
         }
-        let is_other =
-            before != entry.venue.pairs.len() || had.iter().any(|pair| !entry.venue.pairs.contains_key(pair));
-        self.tell_rows(&venue, options);
-        is_other
+        taken == Some(Names::Other)
     }
 
     /// Lets time pass over the venues: a silent collector's word loses its worth.
@@ -182,6 +184,11 @@ impl Table {
                 _ => {}
             }
         }
+    }
+
+    /// When something is due next.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.due.peek().map(|Reverse((at, _))| *at)
     }
 
     /// The pairs whose rate is to be made again.
@@ -245,11 +252,7 @@ impl Table {
     /// Takes out a row that nobody quotes any more: every tick of it expired, and no collector names the pair.
     pub(crate) fn remove_if_forgotten(&mut self, id: u32) -> Option<Row> {
         let row = self.rows.get(&id)?;
-        let is_forgotten = row
-            .quoters
-            .iter()
-            .all(|q| self.venues.get(&q.venue).is_some_and(|known| known.venue.is_unnamed(&row.pair)));
-        if !is_forgotten {
+        if !row.quoters.iter().all(|q| q.is_unnamed) {
             return None;
         }
         self.unfresh.remove(&id);
@@ -286,6 +289,7 @@ impl Row {
                     limits: options.limits(),
                     is_down: false,
                     is_gone: false,
+                    is_unnamed: false,
                     accepted: 0,
                 };
                 quoter.hear(&self.pair, known, options);
@@ -315,8 +319,11 @@ impl Row {
                 venue: &q.venue,
                 source: &q.source,
                 limits: only.age_ms_max.map_or(q.limits, |ms| {
-                    let ms = ms.min(q.limits.stale_after_ms);
-                    Limits { stale_after_ms: ms, expire_after_ms: ms }
+                    let Limits { stale_after_ms, expire_after_ms } = q.limits;
+                    Limits {
+                        stale_after_ms: stale_after_ms.min(ms),
+                        expire_after_ms: expire_after_ms.min(ms),
+                    }
                 }),
                 is_suspect: q.guard.is_suspect(),
                 is_down: q.is_down,
@@ -344,9 +351,9 @@ impl Quoter {
         let stale_after_ms = word.and_then(|w| w.stale_after_ms).unwrap_or(own.stale_after_ms);
         let expire_after_ms = word.and_then(|w| w.expire_after_ms).unwrap_or(own.expire_after_ms);
         let limits = Limits { stale_after_ms, expire_after_ms: expire_after_ms.max(stale_after_ms) };
-        let new = (limits, venue.is_down(pair), venue.is_gone(pair));
-        let is_new = new != (self.limits, self.is_down, self.is_gone);
-        (self.limits, self.is_down, self.is_gone) = new;
+        let new = (limits, venue.is_down(pair), venue.is_gone(pair), venue.is_unnamed(pair));
+        let is_new = new != (self.limits, self.is_down, self.is_gone, self.is_unnamed);
+        (self.limits, self.is_down, self.is_gone, self.is_unnamed) = new;
         is_new
     }
 }

@@ -18,6 +18,13 @@ pub(crate) struct PairWord {
     state: PairState,
 }
 
+/// Whether a status names the same pairs as the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    Same,
+    Other,
+}
+
 #[derive(Debug)]
 struct Part {
     status: Arc<VenueStatus>,
@@ -64,15 +71,14 @@ impl Venue {
         !self.parts.is_empty()
     }
 
-    /// Takes one collector's word. Older word than is held is ignored, unless what is held is worth nothing.
-    pub(crate) fn take(&mut self, status: Arc<VenueStatus>, now: Timestamp) -> bool {
+    /// Takes one collector's word. `None`: it is older than what is held, and that is still worth something.
+    pub(crate) fn take(&mut self, status: Arc<VenueStatus>, now: Timestamp) -> Option<Names> {
         let held = self.parts.get(status.collector.as_str());
         if held.is_some_and(|h| h.status.sent_at > status.sent_at && !h.is_old(now)) {
-            return false;
+            return None;
         }
         self.parts.insert(status.collector.to_string(), Part { status, heard_at: now });
-        self.merge(now);
-        true
+        Some(self.merge(now))
     }
 
     /// Lets time pass; whether that changed anything.
@@ -84,7 +90,7 @@ impl Venue {
         false
     }
 
-    fn merge(&mut self, now: Timestamp) {
+    fn merge(&mut self, now: Timestamp) -> Names {
         self.alive = self.parts.values().filter(|p| !p.is_old(now)).count();
         self.is_unknown = self.alive == 0;
         let newest = self.parts.values().map(|p| p.heard_at).max();
@@ -92,10 +98,13 @@ impl Venue {
         let is_unknown = self.is_unknown;
         self.parts.retain(|_, p| if is_unknown { Some(p.heard_at) == newest } else { !p.is_old(now) });
         let mut parts = self.parts.values().map(|p| &p.status);
-        let Some(first) = parts.next() else { return };
+        let Some(first) = parts.next() else { return Names::Same };
         self.merged = parts.fold(first.clone(), |one, other| Arc::new(both(&one, other)));
         self.is_live = self.merged.connections.iter().any(|c| c.state == ConnectionState::Live);
-        self.pairs = self.merged.pairs.iter().map(|p| (p.pair.clone(), word(p))).collect();
+        let pairs: HashMap<_, _> = self.merged.pairs.iter().map(|p| (p.pair.clone(), word(p))).collect();
+        let before = std::mem::replace(&mut self.pairs, pairs);
+        let is_same = before.len() == self.pairs.len() && before.keys().all(|p| self.pairs.contains_key(p));
+        if is_same { Names::Same } else { Names::Other }
     }
 
     /// Whether the venue's feed of a pair is known not to be live. A venue of which no collector ever spoke is

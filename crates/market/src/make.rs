@@ -144,7 +144,7 @@ type Candidate<'a> = (usize, Value<'a>);
 
 /// Makes the rate of a pair. `None` if no venue is given.
 ///
-/// `sources_min`: fewer than these make the answer `few_sources`.
+/// `sources_min`: fewer than these make the answer `few_sources`; one is no demand.
 pub fn make(pair: &Pair, venues: &[Quoting<'_>], sources_min: u32, now: Timestamp) -> Option<Made> {
     if venues.is_empty() {
         return None;
@@ -338,7 +338,7 @@ fn degraded(
     if used > 0 && used == cached {
         words.push("cache_only".to_owned());
     }
-    if used < sources_min {
+    if sources_min > 1 && used < sources_min {
         words.push("few_sources".to_owned());
     }
     if skewed {

@@ -104,13 +104,31 @@ fn take(held: &mut Option<Seen>, price: Option<Price>, tick: &Tick) -> bool {
     }
 }
 
+/// What observations of one side are ordered by.
+///
 /// Time, then sequence. Where both are equal the venue said the same thing twice (two connections, or the
 /// cache): what came from the venue itself counts before what came from the cache, then what was heard first.
 /// The rest only makes the order total, so that no permutation can give another answer.
+pub(crate) type SideKey<'a> =
+    (Timestamp, &'a Sequence, bool, Reverse<Timestamp>, Price, u32, Option<Timestamp>, bool);
+
+/// The key of one side of a tick, by its price.
+pub(crate) fn side_key(tick: &Tick, price: Price) -> SideKey<'_> {
+    let is_skewed = tick.is_ahead() || tick.flags.contains(Flag::ClockSkew);
+    (
+        tick.event_time(),
+        &tick.sequence,
+        !tick.flags.contains(Flag::Cached),
+        Reverse(tick.received_at),
+        price,
+        price.decimal().scale(),
+        tick.venue_time,
+        is_skewed,
+    )
+}
+
 fn order(a: &Seen, b: &Seen) -> Ordering {
-    fn key(
-        s: &Seen,
-    ) -> (Timestamp, &Sequence, bool, Reverse<Timestamp>, Price, u32, Option<Timestamp>, bool) {
+    fn key(s: &Seen) -> SideKey<'_> {
         (
             s.event_time,
             &s.sequence,

@@ -317,4 +317,14 @@ mod tests {
         assert_eq!(tokens(r#"{"open"#).len(), 1);
         assert_eq!(tokens(r#""a\"#).len(), 1);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_taken(text in "[\\PC\"\\\\{}\\[\\],:0-9a-z]{0,60}") {
+            for token in tokens(&text) {
+                proptest::prop_assert!(text.get(token.at).is_some());
+            }
+            let _ = (with_id(&text, "1"), shape(&text), Node::parse(&text).map(|node| node.without_one()));
+        }
+    }
 }

@@ -291,4 +291,13 @@ mod tests {
         assert!(lines.next().unwrap().unwrap_err().reason.contains("more than"));
         assert!(lines.next().is_none());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_taken(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200), url in "\\PC{0,20}") {
+            let _ = Line::parse(1, &bytes);
+            let (path, _) = path_and_query(&url);
+            proptest::prop_assert!(path.starts_with('/'));
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use crate::{control::Mode, quoting::Filled, simulated::Place, spoken::Heard};
 use axum::extract::ws::{Message, WebSocket};
 use std::{collections::BTreeSet, time::Duration};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 /// A client that reads nothing for this long is let go.
 const SEND_WITHIN: Duration = Duration::from_secs(30);
@@ -39,7 +39,8 @@ impl Session {
         }
         let named = self.place.spoken.symbols_in(target);
         self.subscribe(named).await?;
-        let mut steps = interval(self.place.quoting.step());
+        let step = self.place.quoting.step();
+        let mut steps = interval_at(Instant::now() + step, step);
         steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let control = self.place.control.clone();
         loop {

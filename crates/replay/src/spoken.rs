@@ -36,6 +36,8 @@ struct Ack {
     text: String,
     /// The symbol that it names: then every symbol is acknowledged by itself.
     names: Option<Arc<str>>,
+    /// Whether one message acknowledges several.
+    together: bool,
 }
 
 /// What a client's message means.
@@ -167,17 +169,16 @@ impl Spoken {
     pub(crate) fn acks(&self, message: &str, heard: &Heard) -> Vec<String> {
         let with_client_id =
             |text: &str| id_text(message).map_or_else(|| text.to_owned(), |id| with_id(text, id));
-        match (&self.ack, heard) {
-            (None, _) | (_, Heard::Ping) => Vec::new(),
-            (Some(Ack { text, names: None }), _) => vec![with_client_id(text)],
-            (Some(Ack { text, names: Some(name) }), Heard::Subscribe(symbols)) => symbols
-                .iter()
-                .filter_map(|number| self.symbols.get(*number))
-                .map(|symbol| with_client_id(&text.replace(&**name, &symbol.name)))
-                .collect(),
-            // Its only acknowledgement on record says "subscribed".
-            (Some(Ack { names: Some(_), .. }), Heard::Unsubscribe(_)) => Vec::new(),
-        }
+        let (Some(ack), false) = (&self.ack, *heard == Heard::Ping) else { return Vec::new() };
+        let (name, numbers) = match (&ack.names, heard) {
+            (None, _) => return vec![with_client_id(&ack.text)],
+            (Some(name), Heard::Subscribe(numbers)) => (name, numbers),
+            // The only acknowledgement on record says "subscribed".
+            (Some(_), _) => return Vec::new(),
+        };
+        let symbols = numbers.iter().filter_map(|number| self.symbols.get(*number));
+        let each = symbols.map(|symbol| with_client_id(&ack.text.replace(&**name, &symbol.name)));
+        if ack.together && !numbers.is_empty() { vec![merged(each)] } else { each.collect() }
     }
 }
 
@@ -276,14 +277,14 @@ fn said(venue: &Arc<Venue>, text: &str, binary: bool) -> Option<Vec<Said>> {
 
 /// An acknowledgement, cut down to one symbol where it names several.
 fn ack_of(venue: &Arc<Venue>, text: &str, binary: bool) -> Option<Ack> {
+    let all = said(venue, text, binary)?;
+    let kept = all.first().filter(|_| all.iter().all(|said| matches!(said, Said::Acknowledged { .. })))?;
+    let Said::Acknowledged { symbol: names, .. } = kept else { return None };
     let acks = |text: &str| {
         let said = said(venue, text, binary)?;
-        let acks = said.iter().filter(|said| matches!(said, Said::Acknowledged { .. })).count();
-        (acks > 0 && acks == said.len()).then_some(acks)
+        said.contains(kept).then_some(said.len())
     };
-    let text = reduced(text, acks)?;
-    let Said::Acknowledged { symbol: names, .. } = said(venue, &text, binary)?.pop()? else { return None };
-    Some(Ack { text, names })
+    Some(Ack { text: reduced(text, acks)?, names: names.clone(), together: all.len() > 1 })
 }
 
 /// One body for several symbols: the bodies for each of them, merged. No body at all is an empty object.

@@ -7,7 +7,7 @@ use crate::{
     walk::{decimals, rounded},
 };
 use market::{Price, Timestamp};
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, prelude::ToPrimitive};
 use std::{fmt::Write, ops::Range, sync::Arc};
 use venue::{Example, Frame, Observation, Said, Symbol, Venue};
 
@@ -52,6 +52,10 @@ enum Hole {
     },
     Time(TimeForm),
     Sequence(u128),
+    /// Another number near the price (a high, a low, an average), so many millionths off it.
+    Near {
+        off: i64,
+    },
 }
 
 /// Which spelling of a symbol.
@@ -149,6 +153,9 @@ impl Template {
                     // Writing to a string does not fail.
                     let _ = write!(filled, "{price}");
                 }
+                Hole::Near { off } => {
+                    let _ = write!(filled, "{}", price(wanted.price, *off));
+                }
                 Hole::Time(form) => filled.push_str(&form.write(wanted.time)),
                 Hole::Sequence(from) => {
                     let _ = write!(filled, "{}", from.saturating_add(u128::from(wanted.sequence)));
@@ -243,6 +250,7 @@ fn value_holes(
 ) -> Option<Vec<(Range<usize>, Hole)>> {
     let (mut holes, mut found) = (Vec::new(), Fields::default());
     let sequence = seen.sequence.as_ref().map(market::Sequence::as_str);
+    let middle = seen.last.or(seen.bid).or(seen.ask).map(Price::decimal);
     for token in tokens(text) {
         let content = &text[token.at.clone()];
         if let Some(field) = price_at(venue, symbol, binary, text, &token, seen) {
@@ -263,6 +271,8 @@ fn value_holes(
             sequence.filter(|count| *count == content).and_then(|count| count.parse().ok())
         {
             holes.push((token.at, Hole::Sequence(from)));
+        } else if let Some(off) = middle.and_then(|middle| near(content, middle)) {
+            holes.push((token.at, Hole::Near { off }));
         }
     }
     let complete = found.last == seen.last.is_some()
@@ -270,6 +280,16 @@ fn value_holes(
         && found.ask == seen.ask.is_some()
         && (found.last || found.bid || found.ask);
     complete.then_some(holes)
+}
+
+/// How many millionths a number is off the price, if it is near enough to be a price too.
+fn near(content: &str, middle: Decimal) -> Option<i64> {
+    const OFF_MAX: i64 = 100_000;
+    let value = Price::parse(content).ok()?.decimal();
+    let off =
+        value.checked_sub(middle)?.checked_mul(Decimal::ONE_THOUSAND)?.checked_mul(Decimal::ONE_THOUSAND)?;
+    let off = off.checked_div(middle)?.round().to_i64()?;
+    (off.abs() <= OFF_MAX).then_some(off)
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -58,8 +58,10 @@ impl<'a> Fields<'a> {
 
     /// The value under a key that must be there.
     pub fn need(&mut self, key: &'static str) -> Result<Value<'a>, FileError> {
-        let missing = self.error(key, "is missing");
-        self.take(key).ok_or(missing)
+        match self.take(key) {
+            Some(value) => Ok(value),
+            None => Err(self.error(key, "is missing")),
+        }
     }
 
     /// A complaint about a key of this table.

@@ -191,27 +191,54 @@ fn key(bytes: &[u8], at: usize, wanted: &Wanted, open: &mut Open, doc: &mut Doc)
     if bytes.get(at) == Some(&b':') { Ok(at + 1) } else { Err(JsonError::Syntax(at)) }
 }
 
+/// Where the plain part of a string ends, eight bytes at a time: a byte is an end where subtracting makes its top
+/// bit, and only the lowest end found is exact, which is the one asked for.
+#[inline(always)]
+fn plain_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = ONES << 7;
+    while let Some(chunk) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(chunk.try_into().ok()?);
+        let quote = word ^ (ONES * b'"' as u64);
+        let backslash = word ^ (ONES * b'\\' as u64);
+        let found = (quote.wrapping_sub(ONES) & !quote)
+            | (backslash.wrapping_sub(ONES) & !backslash)
+            | (word.wrapping_sub(ONES * 0x20) & !word);
+        let ends = found & TOPS;
+        if ends != 0 {
+            return Some(at + ends.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    bytes.get(at..)?.iter().position(|b| ENDS_PLAIN[usize::from(*b)]).map(|n| at + n)
+}
+
 /// The kind of the string that begins with the quote at `quote`, and where its closing quote is.
-#[inline]
+#[inline(always)]
 fn string(bytes: &[u8], quote: usize) -> Result<(Kind, usize), JsonError> {
-    let mut at = quote + 1;
-    let mut kind = Kind::Plain;
+    match plain_end(bytes, quote + 1) {
+        Some(at) if bytes[at] == b'"' => Ok((Kind::Plain, at)),
+        Some(at) => escaped(bytes, at),
+        None => Err(JsonError::Syntax(bytes.len())),
+    }
+}
+
+/// Goes on with a string in which something else than plain text stands at `at`.
+#[cold]
+fn escaped(bytes: &[u8], mut at: usize) -> Result<(Kind, usize), JsonError> {
     loop {
-        let rest = bytes.get(at..).ok_or(JsonError::Syntax(at))?;
-        at += rest.iter().position(|b| ENDS_PLAIN[usize::from(*b)]).ok_or(JsonError::Syntax(bytes.len()))?;
         match bytes[at] {
-            b'"' => return Ok((kind, at)),
+            b'"' => return Ok((Kind::Escaped, at)),
             b'\\' => {
-                kind = Kind::Escaped;
-                let length = match bytes.get(at + 1) {
+                at += match bytes.get(at + 1) {
                     Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
                     Some(b'u') if is_hex(bytes.get(at + 2..at + 6)) => 6,
                     _ => return Err(JsonError::Syntax(at)),
                 };
-                at += length;
             }
             _ => return Err(JsonError::Syntax(at)),
         }
+        at = plain_end(bytes, at).ok_or(JsonError::Syntax(bytes.len()))?;
     }
 }
 

@@ -3,7 +3,10 @@
 
 use crate::client::{Client, http};
 use flate2::read::GzDecoder;
-use replay::{Playback, Recording, play};
+use replay::{
+    Playback, Recording, play,
+    recording::{Direction, Line, Transport},
+};
 use serde_json::json;
 use std::{io::Read, net::SocketAddr, num::NonZeroU32, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
@@ -215,4 +218,47 @@ async fn nothing_to_play_is_said() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let result = play(&[recording], listener, Playback::default(), CancellationToken::new()).await;
     assert!(matches!(result, Err(replay::Error::NothingToPlay)));
+}
+
+#[tokio::test]
+async fn every_recording_at_hand_is_played_whole() {
+    let Some(folder) = crate::decode::shared() else {
+        crate::decode::skipped("no recordings of real traffic at hand (RATES_SHARED)");
+        return;
+    };
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    for file in entries.filter(|path| path.extension().is_some_and(|e| e == "jsonl")) {
+        let recording = Recording::open(&file).unwrap();
+        let line =
+            recording.lines.iter().find(|l| l.transport == Transport::Ws && l.direction == Direction::In);
+        let Some(first) = line.cloned() else { continue };
+        let of_session =
+            |l: &&Line| (&l.url, l.connection, l.transport) == (&first.url, first.connection, Transport::Ws);
+        let pongs = |l: &Line| l.data.to_ascii_lowercase().windows(4).any(|w| w == b"pong");
+        let said = recording
+            .lines
+            .iter()
+            .filter(of_session)
+            .filter(|l| l.direction == Direction::In && !pongs(l))
+            .count();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let ended = stop.clone();
+        let task =
+            tokio::spawn(async move { play(&[recording], listener, Playback::default(), ended).await });
+        let target = if first.query().is_empty() {
+            first.path().to_owned()
+        } else {
+            format!("{}?{}", first.path(), first.query())
+        };
+        let mut client = Client::connect(address, &target).await;
+        client.say(r#"{"op":"subscribe"}"#).await;
+        let mut came = 0;
+        while came < said {
+            let message = client.next().await.unwrap();
+            came += usize::from(!message.into_data().to_ascii_lowercase().windows(4).any(|w| w == b"pong"));
+        }
+        stop.cancel();
+        task.await.unwrap().unwrap();
+    }
 }

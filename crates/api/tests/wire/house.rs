@@ -1,14 +1,18 @@
 //! A server on a port of its own over a board that the test fills, and a client that says what really came.
 //! It must not hide anything of the wire: every test here is about the wire.
 
-#![expect(dead_code, reason = "each test file uses its own part of this")]
-
 use api::{Parts, Settings};
 use board::{Board, Options};
 use clock::Clock;
 use market::{Pair, Price, Sequence, Tick, Timestamp, VenueId};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::Value;
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use store::Store;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -53,6 +57,12 @@ impl Reply {
     }
 }
 
+/// The one recorder of this process; all tests count into it.
+fn recorder() -> &'static PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap())
+}
+
 pub fn new_board(demo: bool) -> Arc<Board> {
     let options = Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo };
     Board::new(Clock::at(BEGINNING), options)
@@ -65,7 +75,8 @@ impl House {
 
     pub async fn with(settings: Settings, store: Option<Arc<dyn Store>>) -> House {
         let board = new_board(settings.demo);
-        House::on(board, settings, store, Arc::new(|| vec![("broker".into(), "ok"), ("store".into(), "off")])).await
+        House::on(board, settings, store, Arc::new(|| vec![("broker".into(), "ok"), ("store".into(), "off")]))
+            .await
     }
 
     pub async fn on(
@@ -77,13 +88,14 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
+        recorder();
         let known = |venue: &VenueId| {
             if venue.as_str().starts_with("venue-") { Ok(()) } else { Err("no file of this name".to_owned()) }
         };
         let parts = Parts {
             board: board.clone(),
             store,
-            metrics: Arc::new(|| "# TYPE of_the_process counter\nof_the_process 1\n".into()),
+            metrics: Arc::new(|| recorder().render()),
             checks,
             venue_known: Arc::new(known),
         };

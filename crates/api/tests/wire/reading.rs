@@ -1,11 +1,8 @@
 //! Every reading path over a real socket: shapes, digits, states, conditions, ETags.
 //! It must not look into the server: only what comes over the wire counts.
 
-#[path = "support/house.rs"]
-mod house;
-
+use crate::house::House;
 use api::Settings;
-use house::House;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -37,10 +34,16 @@ async fn a_rate_has_the_shape_of_the_contract() {
         assert_eq!(rate["sources"], json!(["venue-a"]));
         let age = rate["age_ms"].as_i64().unwrap();
         assert!((800..20_000).contains(&age), "{age}");
-        for member in ["basis", "degraded", "bid", "ask", "spread_pct", "sources_used", "sources_total", "legs"] {
+        for member in
+            ["basis", "degraded", "bid", "ask", "spread_pct", "sources_used", "sources_total", "legs"]
+        {
             assert!(rate.get(member).is_some(), "{target}: {member}");
         }
-        assert!(reply.body.ends_with(&format!("\"age_ms\":{age}}}")), "age is the last member: {}", reply.body);
+        assert!(
+            reply.body.ends_with(&format!("\"age_ms\":{age}}}")),
+            "age is the last member: {}",
+            reply.body
+        );
     }
     house.end().await;
 }
@@ -75,9 +78,13 @@ async fn every_state_is_answered_as_the_contract_says() {
         }
     }
     let disputed = house.get("/api/v1/rates/CCC-USD").await.json();
-    assert_eq!((&disputed["value"], &disputed["low"], &disputed["high"]), (&Value::Null, &json!("100"), &json!("120")));
+    assert_eq!(
+        (&disputed["value"], &disputed["low"], &disputed["high"]),
+        (&Value::Null, &json!("100"), &json!("120"))
+    );
     let all = house.get("/api/v1/rates").await.json();
-    let states: Vec<_> = all["rates"].as_array().unwrap().iter().map(|r| r["state"].as_str().unwrap()).collect();
+    let states: Vec<_> =
+        all["rates"].as_array().unwrap().iter().map(|r| r["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["stale", "expired", "disputed", "fresh"], "every pair, by name, with its state");
     let explained = house.get("/api/v1/rates/CCC-USD?explain=1").await.json();
     let venues: Vec<_> = explained["ticks"].as_array().unwrap().iter().map(|t| t["venue"].clone()).collect();
@@ -170,7 +177,10 @@ async fn amounts_are_converted_exactly_with_the_legs_named() {
     house.tick("venue-a", "BTC-USDT", "64348.95", 0);
     house.tick("venue-b", "ETH-USDT", "3000", 0);
     let reply = house.get("/api/v1/convert?from=btc&to=USDT&amount=0.10").await.json();
-    assert_eq!((&reply["from"], &reply["to"], &reply["state"]), (&json!("BTC"), &json!("USDT"), &json!("fresh")));
+    assert_eq!(
+        (&reply["from"], &reply["to"], &reply["state"]),
+        (&json!("BTC"), &json!("USDT"), &json!("fresh"))
+    );
     let result: rust_decimal_text::Text = reply["result"].as_str().unwrap().into();
     assert_eq!(result.trimmed(), "6434.895");
     assert!(reply["age_ms"].is_i64() && reply["legs"].is_array() && reply["amount"] == "0.10", "{reply}");
@@ -211,7 +221,14 @@ mod rust_decimal_text {
 async fn a_demo_says_so_everywhere() {
     let house = House::with(Settings { demo: true, ..Settings::default() }, None).await;
     house.tick("venue-a", "BTC-USDT", "1.5", 0);
-    for target in ["rates/BTC-USDT", "courses", "currency_pair?currency_pair=btc-usdt", "convert?from=BTC&to=USDT", "pairs", "venues"] {
+    for target in [
+        "rates/BTC-USDT",
+        "courses",
+        "currency_pair?currency_pair=btc-usdt",
+        "convert?from=BTC&to=USDT",
+        "pairs",
+        "venues",
+    ] {
         let reply = house.get(&format!("/api/v1/{target}")).await;
         assert_eq!(reply.json()["demo"], true, "{target}: {reply:?}");
     }
@@ -232,7 +249,10 @@ async fn probes_and_metrics() {
     house.get("/api/v1/rates/BTC-USDT").await;
     let text = house.get("/metrics").await.body;
     for needle in [
-        "of_the_process 1\n",
+        "rates_http_requests_total{route=\"/api/v1/rates/{pair}\",method=\"GET\",code=\"200\"} ",
+        "rates_http_requests_total{route=\"/readyz\",method=\"GET\",code=\"503\"} ",
+        "# TYPE rates_stream_clients gauge\n",
+        "# TYPE rates_panics_total counter\n",
         "rates_build_info{version=",
         "rates_pair_age_seconds{pair=\"BTC-USDT\"} 1.",
         "rates_pair_sources{pair=\"BTC-USDT\"} 1\n",
@@ -245,8 +265,8 @@ async fn probes_and_metrics() {
 
 #[tokio::test]
 async fn a_degraded_process_is_ready_all_the_same() {
-    let board = house::new_board(false);
-    house::tick(&board, "venue-a", "BTC-USD", "1", 0);
+    let board = crate::house::new_board(false);
+    crate::house::tick(&board, "venue-a", "BTC-USD", "1", 0);
     let checks = std::sync::Arc::new(|| vec![("broker".to_owned(), "down")]);
     let house = House::on(board, Settings::default(), None, checks).await;
     let reply = house.get("/readyz").await;
@@ -264,12 +284,18 @@ async fn the_page_holds_every_pair_without_a_script_and_loads_nothing_foreign() 
     let reply = house.get("/").await;
     assert!(reply.headers["content-security-policy"].starts_with("default-src 'self'"));
     assert!(!reply.body.contains("DEMO") && !reply.body.contains("{{"), "{}", reply.body);
-    for needle in ["64348.95000000", "BTC-USDT", "fresh", "7.10", "40 s", "stale", "<p id=\"empty\" hidden>"] {
+    for needle in ["64348.95000000", "BTC-USDT", "fresh", "7.10", "40 s", "stale", "<p id=\"empty\" hidden>"]
+    {
         assert!(reply.body.contains(needle), "{needle}: {}", reply.body);
     }
-    for (target, kind) in [("/app.js", "text/javascript"), ("/app.css", "text/css"), ("/favicon.svg", "image/svg+xml")] {
+    for (target, kind) in
+        [("/app.js", "text/javascript"), ("/app.css", "text/css"), ("/favicon.svg", "image/svg+xml")]
+    {
         let reply = house.get(target).await;
-        assert!(reply.status == 200 && reply.headers["content-type"].starts_with(kind), "{target}: {reply:?}");
+        assert!(
+            reply.status == 200 && reply.headers["content-type"].starts_with(kind),
+            "{target}: {reply:?}"
+        );
     }
     let document = house.get("/openapi.json").await.json();
     assert_eq!(document, serde_json::from_str::<Value>(&api::openapi()).unwrap());
