@@ -80,9 +80,9 @@ impl Answers {
         self.not_before.take()
     }
 
-    /// Every pair is now in that state.
-    pub fn set_all(&self, state: PairState) {
-        self.cells.values().for_each(|cell| cell.set(state));
+    /// Every pair is now in that state, and why.
+    pub fn set_all(&self, state: PairState, reason: &str) {
+        self.cells.values().for_each(|cell| cell.set_because(state, reason));
     }
 
     /// The pairs of a request are now in that state, but for those whose data is still good.
@@ -176,7 +176,7 @@ impl Answers {
             problem.code.as_deref().map(|code| format!(" ({})", words::plain(code))).unwrap_or_default();
         let text = format!("{}{code}", words::plain(&problem.text));
         if problem.means == Meaning::UnknownSymbol {
-            self.refused(request, problem.symbol.as_ref(), missing, now);
+            self.refused(request, problem.symbol.as_ref(), &text, missing, now);
         }
         (problem.means, text)
     }
@@ -186,6 +186,7 @@ impl Answers {
         &mut self,
         request: &Request,
         symbol: Option<&Arc<str>>,
+        reason: &str,
         missing: &mut HashSet<Arc<str>>,
         now: Timestamp,
     ) {
@@ -200,7 +201,7 @@ impl Answers {
             i64::try_from(self.context.settings.timing.delisted_retry.as_millis()).unwrap_or(i64::MAX);
         self.unknown.insert(symbol.clone(), now.plus_millis(retry));
         if let Some(cell) = self.cells.get(symbol) {
-            cell.set(PairState::Delisted);
+            cell.set_because(PairState::Delisted, reason);
         }
     }
 }

@@ -34,6 +34,7 @@ pub struct PairCell {
     last_data_us: AtomicI64,
     stale_after_ms: AtomicI64,
     expire_after_ms: AtomicI64,
+    reason: Mutex<Option<String>>,
 }
 
 /// The states that a feed itself sets; `stale` follows from the age.
@@ -52,6 +53,7 @@ impl PairCell {
             last_data_us: AtomicI64::new(i64::MIN),
             stale_after_ms: AtomicI64::new(0),
             expire_after_ms: AtomicI64::new(0),
+            reason: Mutex::new(None),
         }
     }
 
@@ -79,6 +81,7 @@ impl PairCell {
         self.last_data_us.store(now.micros(), Relaxed);
         if self.state.load(Relaxed) != Self::LIVE {
             self.state.store(Self::LIVE, Relaxed);
+            *self.reason.lock() = None;
             self.changed.tell();
         }
     }
@@ -96,6 +99,17 @@ impl PairCell {
         if self.state.swap(at, Relaxed) != at {
             self.changed.tell();
         }
+    }
+
+    /// Likewise, and why, in words.
+    pub fn set_because(&self, state: PairState, reason: &str) {
+        *self.reason.lock() = Some(reason.to_owned());
+        self.set(state);
+    }
+
+    /// Why it is as it is, if somebody said.
+    pub fn reason(&self) -> Option<String> {
+        self.reason.lock().clone()
     }
 
     /// How it is now.

@@ -293,7 +293,7 @@ impl Life {
         };
         if state == ConnectionState::BlockedAddress {
             for wanted in self.connection.wants.borrow().iter() {
-                wanted.cell.set(PairState::BlockedAddress);
+                wanted.cell.set_because(PairState::BlockedAddress, &end.words);
             }
         }
         self.start_at = start_at;

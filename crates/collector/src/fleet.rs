@@ -248,9 +248,9 @@ fn wanted(key: &FeedKey, feed: &Feed, report: &Report) -> Vec<Wanted> {
     feed.wants.iter().map(with_cell).collect()
 }
 
-fn split(shards: &[Shard], wants: Vec<Wanted>) -> HashMap<u32, Wants> {
+fn split(shards: &[Shard], wants: Vec<Wanted>) -> BTreeMap<u32, Wants> {
     let carried = by_symbol(shards);
-    let mut parts: HashMap<u32, Vec<Wanted>> = HashMap::new();
+    let mut parts: BTreeMap<u32, Vec<Wanted>> = BTreeMap::new();
     for wanted in wants {
         if let Some(number) = carried.get(&wanted.want.symbol.name) {
             parts.entry(*number).or_default().push(wanted);

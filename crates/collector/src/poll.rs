@@ -179,7 +179,7 @@ impl Round {
     }
 
     fn blocked(&self, words: String) -> Failure {
-        self.answers.set_all(PairState::BlockedAddress);
+        self.answers.set_all(PairState::BlockedAddress, &words);
         Failure { state: ConnectionState::BlockedAddress, ..failure(words) }
     }
 

@@ -200,23 +200,23 @@ fn row_status(row: &PlannedRow, cells: &HashMap<CellKey, Arc<PairCell>>, now: Ti
         Verdict::Invalid(reason) => told(PairState::Invalid, Some(reason.clone())),
         Verdict::Blocked(reason) => told(PairState::BlockedAddress, Some(reason.clone())),
         Verdict::Runs { feed, pairs } => {
-            let states = pairs
-                .iter()
-                .filter_map(|pair| Some((pair, cells.get(&(feed.url.clone(), pair.clone()))?.state(now))));
-            let (mut worst, mut badly) = (None::<(&Pair, PairState)>, 0usize);
-            for (pair, state) in states {
+            let cells = pairs.iter().filter_map(|pair| cells.get(&(feed.url.clone(), pair.clone())));
+            let (mut worst, mut badly) = (None::<(&PairCell, PairState)>, 0usize);
+            for (cell, state) in cells.map(|cell| (&**cell, cell.state(now))) {
                 badly += usize::from(state != PairState::Live);
                 if worst.is_none_or(|(_, known)| rank(state) > rank(known)) {
-                    worst = Some((pair, state));
+                    worst = Some((cell, state));
                 }
             }
             match worst {
                 None => told(PairState::Waiting, None),
                 Some((_, PairState::Live)) => told(PairState::Live, None),
-                Some((pair, state)) => told(
-                    state,
-                    (pairs.len() > 1).then(|| format!("{badly} of {} pairs, such as {pair}", pairs.len())),
-                ),
+                Some((cell, state)) if pairs.len() == 1 => told(state, cell.reason()),
+                Some((cell, state)) => {
+                    let why = cell.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+                    let pair = cell.pair();
+                    told(state, Some(format!("{badly} of {} pairs, such as {pair}{why}", pairs.len())))
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What one connection has asked for, what was answered, and what has to be asked again. Pure: it hands out
 //! frames to send and is told what came back. It must not know sockets, nor when it is.
 
-use crate::{cell::PairCell, plan::Want};
+use crate::{cell::PairCell, plan::Want, words};
 use market::{PairState, Timestamp};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -281,7 +281,7 @@ impl Subscriptions {
         let about = self.refused_symbols(problem);
         match about.len() {
             0 => About::Nothing,
-            1 => self.refuse(&about[0], problem.means, now),
+            1 => self.refuse(&about[0], problem, now),
             count => {
                 self.one_by_one = true;
                 let all = self.asked();
@@ -326,14 +326,15 @@ impl Subscriptions {
         self.unanswered.iter().position(|(frame, _)| frame.id.as_deref() == Some(id))
     }
 
-    fn refuse(&mut self, name: &Arc<str>, means: Meaning, now: Timestamp) -> About {
+    fn refuse(&mut self, name: &Arc<str>, problem: &Problem, now: Timestamp) -> About {
         let patience = self.patience;
         if let Some(entry) = self.entries.get_mut(name) {
-            let unknown = means == Meaning::UnknownSymbol;
+            let unknown = problem.means == Meaning::UnknownSymbol;
             self.uncovered -= usize::from(entry.must_cover && entry.last_data.is_none());
             entry.must_cover = false;
             entry.refused = true;
-            entry.cell.set(if unknown { PairState::Delisted } else { PairState::NoData });
+            let state = if unknown { PairState::Delisted } else { PairState::NoData };
+            entry.cell.set_because(state, &words::plain(&problem.text));
             let wait = if unknown {
                 patience.delisted_ms
             } else {

@@ -180,7 +180,7 @@ async fn planned_ends_lose_nothing() {
         let world = World::start(
             vec![venue("a", &stream(fake.address(), file))],
             vec![row(1, "a", "BTC,ETH-USD")],
-            settings(),
+            quick_settings(),
         )
         .await;
         until("it was replaced twice", PATIENCE, || opened(&fake) >= 3).await;
@@ -409,12 +409,9 @@ async fn limits_of_messages_and_symbols_are_kept() {
 #[tokio::test]
 async fn notices_and_errors_without_end_are_borne() {
     let fake = FakeVenue::start(Behaviour::default()).await;
-    let world = World::start(
-        vec![venue("a", &stream(fake.address(), ""))],
-        vec![row(1, "a", "BTC-USD")],
-        quick_settings(),
-    )
-    .await;
+    let world =
+        World::start(vec![venue("a", &stream(fake.address(), ""))], vec![row(1, "a", "BTC-USD")], settings())
+            .await;
     let storm = async {
         loop {
             for _ in 0..100 {
