@@ -306,9 +306,11 @@ async fn nothing_readable_is_called_so() {
 /// F18: one bad name refuses a whole request.
 #[tokio::test]
 async fn a_bad_name_in_a_batch_is_found_and_left_out() {
-    for names_symbol in [true, false] {
+    for (names_symbol, names_request) in [(true, true), (false, true), (false, false)] {
         let unknown = BTreeSet::from(["BAD-USD".to_owned()]);
-        let fake = FakeVenue::start(Behaviour { unknown, names_symbol, ..Behaviour::default() }).await;
+        let fake =
+            FakeVenue::start(Behaviour { unknown, names_symbol, names_request, ..Behaviour::default() })
+                .await;
         let world = World::start(
             vec![venue("a", &stream(fake.address(), ""))],
             vec![row(1, "a", "BTC,BAD,ETH-USD")],
