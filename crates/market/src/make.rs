@@ -249,8 +249,8 @@ fn fill(
         }
     }
     rate.sources_used = candidates.len() as u32;
-    rate.sources =
-        parts.iter().zip(venues).filter(|(p, _)| p.is_used()).map(|(_, v)| v.venue.clone()).collect();
+    rate.sources.reserve_exact(candidates.len());
+    rate.sources.extend(parts.iter().zip(venues).filter(|(p, _)| p.is_used()).map(|(_, v)| v.venue.clone()));
     // Bid and ask of the sources used, as fresh as the rate itself.
     let usable = |seen: Option<&Seen>, limits| {
         seen.filter(|s| rank(aged(s.event_time, limits, now)) <= u8::from(rate.state == RateState::Stale))

@@ -49,7 +49,7 @@ async fn list(args: &ListArgs) -> Outcome {
 }
 
 fn as_cells(row: &TradeRow, states: &States) -> Vec<String> {
-    let (state, reason) = states.row(row.id);
+    let (state, reason) = states.row(row.venue.as_deref().unwrap_or_default(), row.id);
     let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
     vec![
         row.id.to_string(),
@@ -65,7 +65,7 @@ fn as_cells(row: &TradeRow, states: &States) -> Vec<String> {
 }
 
 fn as_json(row: &TradeRow, states: &States) -> serde_json::Value {
-    let (state, reason) = states.row(row.id);
+    let (state, reason) = states.row(row.venue.as_deref().unwrap_or_default(), row.id);
     serde_json::json!({
         "id": row.id, "venue": row.venue, "currency_pair": row.currency_pair, "state": state, "reason": reason,
         "enabled": row.enabled, "allow_negative": row.allow_negative, "interval_ms": row.interval_ms,

@@ -1,6 +1,11 @@
 //! What reading one frame costs through the generic engine, beside a typed serde_json struct and an exact decimal on
 //! the same frames, interleaved in one run. It must not read anything beside the repository.
-#![expect(clippy::print_stdout, clippy::float_arithmetic, clippy::disallowed_methods, reason = "a benchmark prints and divides times")]
+#![expect(
+    clippy::print_stdout,
+    clippy::float_arithmetic,
+    clippy::disallowed_methods,
+    reason = "a benchmark prints and divides times"
+)]
 
 use market::VenueId;
 use rust_decimal::Decimal;
@@ -65,7 +70,10 @@ const FRAMES: u32 = 200_000;
 fn main() {
     // `cargo test --benches` only wants to know that it builds and runs.
     let frames = if std::env::args().any(|a| a == "--test") { 100 } else { FRAMES };
-    println!("{:<34} {:>9} {:>9} {:>7}  (ns per frame, medians of {ROUNDS} rounds, interleaved)", "frame", "typed", "engine", "ratio");
+    println!(
+        "{:<34} {:>9} {:>9} {:>7}  (ns per frame, medians of {ROUNDS} rounds, interleaved)",
+        "frame", "typed", "engine", "ratio"
+    );
     let mut worst = 0.0f64;
     for (name, venue, base, quote, frame, typed) in cases() {
         let venue = Arc::new(load(venue));

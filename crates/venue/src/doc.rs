@@ -153,7 +153,10 @@ impl<'a> Tree<'a> {
         let node = self.node(at);
         match node.kind {
             Kind::Escaped => crate::json::unescape(self.raw(at)) == key,
-            _ => node.hint == hint && self.text.as_bytes()[node.start as usize..node.end as usize] == *key.as_bytes(),
+            _ => {
+                node.hint == hint
+                    && self.text.as_bytes()[node.start as usize..node.end as usize] == *key.as_bytes()
+            }
         }
     }
 

@@ -178,7 +178,20 @@ fn key(bytes: &[u8], at: usize, wanted: &Wanted, open: &mut Open, doc: &mut Doc)
     if bytes.get(at) != Some(&b'"') {
         return Err(JsonError::Syntax(at));
     }
-    let (kind, end) = string(bytes, at)?;
+    // Keys are short: byte by byte is quicker here than eight at a time.
+    let mut end = at + 1;
+    while bytes.get(end).is_some_and(|b| !ENDS_PLAIN[usize::from(*b)]) {
+        end += 1;
+    }
+    let kind = match bytes.get(end) {
+        Some(b'"') => Kind::Plain,
+        Some(_) => {
+            let (kind, at) = escaped(bytes, end)?;
+            end = at;
+            kind
+        }
+        None => return Err(JsonError::Syntax(end)),
+    };
     if open.muted == 0 {
         let hint = hint(&bytes[at + 1..end]);
         if kind == Kind::Escaped || wanted.holds(hint) {
