@@ -453,3 +453,14 @@ async fn a_thousand_rows_start_at_once() {
     assert_eq!(opened(&fake), 3);
     assert_eq!(fake.count(|what| matches!(what, Happened::Received(_))), 20, "50 symbols a message");
 }
+
+/// A venue that nobody can reach does not leave its pairs waiting for ever.
+#[tokio::test]
+async fn waiting_ends_even_where_nobody_answers() {
+    let fake = FakeVenue::start(Behaviour { handshake: Handshake::Hang, ..Behaviour::default() }).await;
+    let mut rows = vec![row(1, "a", "BTC-USD")];
+    rows[0].stale_after_ms = Some("300".into());
+    let world = World::start(vec![venue("a", &stream(fake.address(), ""))], rows, settings()).await;
+    world.pair_is("a", "BTC-USD", PairState::Waiting).await;
+    world.pair_is("a", "BTC-USD", PairState::NoData).await;
+}
