@@ -30,6 +30,7 @@ impl Changed {
 pub struct PairCell {
     pair: Pair,
     changed: Changed,
+    waits_since: Timestamp,
     state: AtomicU8,
     last_data_us: AtomicI64,
     stale_after_ms: AtomicI64,
@@ -45,10 +46,11 @@ impl PairCell {
     const LIVE: u8 = 1;
 
     /// A pair that waits for its first tick.
-    pub fn new(pair: Pair, changed: Changed) -> PairCell {
+    pub fn new(pair: Pair, now: Timestamp, changed: Changed) -> PairCell {
         PairCell {
             pair,
             changed,
+            waits_since: now,
             state: AtomicU8::new(0),
             last_data_us: AtomicI64::new(i64::MIN),
             stale_after_ms: AtomicI64::new(0),
@@ -115,8 +117,14 @@ impl PairCell {
     /// How it is now.
     pub fn state(&self, now: Timestamp) -> PairState {
         let state = STATES.get(usize::from(self.state.load(Relaxed))).copied().unwrap_or(PairState::Waiting);
-        let is_old = || self.last_data_at().is_none_or(|at| now.millis_since(at) > self.stale_after_ms());
-        if state == PairState::Live && is_old() { PairState::Stale } else { state }
+        let since = self.last_data_at().unwrap_or(self.waits_since);
+        match state {
+            _ if now.millis_since(since) <= self.stale_after_ms() => state,
+            PairState::Live => PairState::Stale,
+            // Nobody may even have been reached; it has waited long enough all the same.
+            PairState::Waiting => PairState::NoData,
+            state => state,
+        }
     }
 
     /// For the status.

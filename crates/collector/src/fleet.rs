@@ -13,7 +13,7 @@ use crate::{
     subscriptions::{Wanted, Wants},
 };
 use futures_util::FutureExt;
-use market::VenueId;
+use market::{Timestamp, VenueId};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     panic::AssertUnwindSafe,
@@ -146,7 +146,7 @@ impl Fleet {
             slots: HashMap::new(),
         });
         let reported = self.reported(&key.venue);
-        let wants = wanted(&key, feed, &reported.report);
+        let wants = wanted(&key, feed, &reported.report, context.clock.now());
         let names: Vec<Arc<str>> = wants.iter().map(|wanted| wanted.want.symbol.name.clone()).collect();
         let (symbols_max, next_number, prefix) = match (key.transport, feed.venue.ws()) {
             (Transport::Stream, ws) => (ws.map_or(1, |ws| ws.symbols_max), &mut reported.next_stream, "ws"),
@@ -239,9 +239,9 @@ impl Start {
     }
 }
 
-fn wanted(key: &FeedKey, feed: &Feed, report: &Report) -> Vec<Wanted> {
+fn wanted(key: &FeedKey, feed: &Feed, report: &Report, now: Timestamp) -> Vec<Wanted> {
     let with_cell = |want: &crate::plan::Want| {
-        let cell = report.pair(&(key.url.clone(), want.symbol.pair.clone()));
+        let cell = report.pair(&(key.url.clone(), want.symbol.pair.clone()), now);
         cell.set_ages(want.stale_after_ms, want.expire_after_ms);
         Wanted { want: want.clone(), cell }
     };

@@ -59,9 +59,9 @@ impl Report {
     }
 
     /// The cell of a pair, made if there is none.
-    pub fn pair(&self, key: &CellKey) -> Arc<PairCell> {
+    pub fn pair(&self, key: &CellKey, now: Timestamp) -> Arc<PairCell> {
         let mut shown = self.shown.lock();
-        let made = || Arc::new(PairCell::new(key.1.clone(), self.changed.clone()));
+        let made = || Arc::new(PairCell::new(key.1.clone(), now, self.changed.clone()));
         shown.pairs.entry(key.clone()).or_insert_with(made).clone()
     }
 
@@ -88,9 +88,9 @@ impl Report {
         self.changed.tell();
     }
 
-    /// How many of its pairs are stale: that changes by time alone.
-    fn stale(&self, now: Timestamp) -> usize {
-        self.shown.lock().pairs.values().filter(|cell| cell.state(now) == PairState::Stale).count()
+    /// How its pairs fare, as one number: that changes by time alone, too.
+    fn fares(&self, now: Timestamp) -> usize {
+        self.shown.lock().pairs.values().map(|cell| usize::from(rank(cell.state(now)))).sum()
     }
 
     /// The status now.
@@ -131,7 +131,7 @@ impl Report {
         let up = metrics::gauge!("rates_venue_up", "venue" => self.venue.to_string());
         let last_event =
             metrics::gauge!("rates_venue_last_event_timestamp_seconds", "venue" => self.venue.to_string());
-        let (mut stale, mut published_at) = (0, Timestamp::from_millis(i64::MIN / 2_000));
+        let (mut fared, mut published_at) = (0, Timestamp::from_millis(i64::MIN / 2_000));
         loop {
             let now = clock.now();
             let status = self.status(now);
@@ -161,9 +161,9 @@ impl Report {
                     () = self.changed.wait() => break,
                     () = tokio::time::sleep(timing.look_every.min(timing.status_every)) => {
                         let now = clock.now();
-                        let stale_now = self.stale(now);
+                        let fares = self.fares(now);
                         let age = Duration::from_millis(u64::try_from(now.millis_since(published_at)).unwrap_or(0));
-                        if std::mem::replace(&mut stale, stale_now) != stale_now || age >= timing.status_every {
+                        if std::mem::replace(&mut fared, fares) != fares || age >= timing.status_every {
                             break;
                         }
                     }

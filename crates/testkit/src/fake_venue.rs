@@ -62,6 +62,8 @@ pub struct Behaviour {
     pub unknown: BTreeSet<String>,
     /// Whether a refusal names the symbol.
     pub names_symbol: bool,
+    /// Whether it names the request.
+    pub names_request: bool,
     /// Pings of the protocol and heartbeats so often.
     pub ping_every: Option<Duration>,
     /// Connections end after this age.
@@ -137,6 +139,7 @@ impl Default for Behaviour {
             silent: BTreeSet::new(),
             unknown: BTreeSet::new(),
             names_symbol: true,
+            names_request: true,
             ping_every: None,
             lifetime: None,
             notice: false,

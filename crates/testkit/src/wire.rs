@@ -27,7 +27,10 @@ pub(crate) fn answer(text: &str, subscribed: &mut BTreeSet<String>, shared: &Sha
         Some("sub") => {
             let behaviour = shared.behaviour().clone();
             if let Some(bad) = symbols.iter().find(|symbol| behaviour.unknown.contains(*symbol)) {
-                let mut error = json!({"error": "unknown symbol", "id": id});
+                let mut error = json!({"error": "unknown symbol"});
+                if behaviour.names_request {
+                    error["id"] = id;
+                }
                 if behaviour.names_symbol && symbols.len() == 1 {
                     error["s"] = json!(bad);
                 }

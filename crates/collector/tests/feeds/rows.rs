@@ -251,3 +251,19 @@ async fn venue_files_of_the_store_take_effect_while_running() {
     world.row_is("new", 2, PairState::Live).await;
     assert_eq!(fake.count(|what| *what == Happened::Opened), 1, "the other venue was not touched");
 }
+
+/// T01: a venue file is no more trusted than a row.
+#[tokio::test]
+async fn venue_files_are_guarded_too() {
+    let inner = FakeVenue::start(Behaviour::default()).await;
+    let polled = format!("url = \"http://{}/p\"\ninterval = \"1s\"", inner.address());
+    let mut closed = settings();
+    closed.allow_private.clear();
+    let venues = vec![venue("a", &stream(&inner, "")), venue("b", &venue_file("", &polled))];
+    let world = World::start(venues, vec![row(1, "a", "BTC-USD"), row(2, "b", "BTC-USD")], closed).await;
+    for (venue, id) in [("a", 1), ("b", 2)] {
+        let reason = world.row_is(venue, id, PairState::BlockedAddress).await.unwrap();
+        assert!(reason.contains("loopback"), "{reason}");
+    }
+    assert_eq!(inner.count(|_| true), 0, "nobody was dialled");
+}

@@ -306,9 +306,11 @@ async fn nothing_readable_is_called_so() {
 /// F18: one bad name refuses a whole request.
 #[tokio::test]
 async fn a_bad_name_in_a_batch_is_found_and_left_out() {
-    for names_symbol in [true, false] {
+    for (names_symbol, names_request) in [(true, true), (false, true), (false, false)] {
         let unknown = BTreeSet::from(["BAD-USD".to_owned()]);
-        let fake = FakeVenue::start(Behaviour { unknown, names_symbol, ..Behaviour::default() }).await;
+        let fake =
+            FakeVenue::start(Behaviour { unknown, names_symbol, names_request, ..Behaviour::default() })
+                .await;
         let world = World::start(
             vec![venue("a", &stream(fake.address(), ""))],
             vec![row(1, "a", "BTC,BAD,ETH-USD")],
@@ -450,4 +452,15 @@ async fn a_thousand_rows_start_at_once() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!(opened(&fake), 3);
     assert_eq!(fake.count(|what| matches!(what, Happened::Received(_))), 20, "50 symbols a message");
+}
+
+/// A venue that nobody can reach does not leave its pairs waiting for ever.
+#[tokio::test]
+async fn waiting_ends_even_where_nobody_answers() {
+    let fake = FakeVenue::start(Behaviour { handshake: Handshake::Hang, ..Behaviour::default() }).await;
+    let mut rows = vec![row(1, "a", "BTC-USD")];
+    rows[0].stale_after_ms = Some("300".into());
+    let world = World::start(vec![venue("a", &stream(fake.address(), ""))], rows, settings()).await;
+    world.pair_is("a", "BTC-USD", PairState::Waiting).await;
+    world.pair_is("a", "BTC-USD", PairState::NoData).await;
 }
