@@ -137,7 +137,7 @@ impl<'a> Tree<'a> {
             Kind::Number | Kind::Plain => Some(Cow::Borrowed(self.raw(at))),
             Kind::True => Some(Cow::Borrowed("true")),
             Kind::False => Some(Cow::Borrowed("false")),
-            Kind::Escaped => Some(Cow::Owned(crate::json::unescape(self.raw(at)))),
+            Kind::Escaped => Some(Cow::Owned(crate::escape::unescape(self.raw(at)))),
             Kind::Null | Kind::Array | Kind::Object => None,
         }
     }
@@ -152,7 +152,7 @@ impl<'a> Tree<'a> {
     pub fn is_key(self, at: At, key: &str, hint: Hint) -> bool {
         let node = self.node(at);
         match node.kind {
-            Kind::Escaped => crate::json::unescape(self.raw(at)) == key,
+            Kind::Escaped => crate::escape::unescape(self.raw(at)) == key,
             _ => {
                 node.hint == hint
                     && self.text.as_bytes()[node.start as usize..node.end as usize] == *key.as_bytes()
