@@ -145,7 +145,20 @@ impl<'a> Tree<'a> {
     /// The value of the first member with this key.
     #[inline]
     pub fn member(self, at: At, key: &str, hint: Hint) -> Option<At> {
-        self.members(at).find(|(name, _)| self.is_key(*name, key, hint)).map(|(_, value)| value)
+        // A plain loop: this is looked up several times in every frame.
+        let node = self.node(at);
+        if node.kind != Kind::Object {
+            return None;
+        }
+        let nodes = self.nodes.get(..node.next as usize)?;
+        let mut next = at as usize + 1;
+        while let Some([name, value, ..]) = nodes.get(next..) {
+            if (name.hint == hint || name.kind == Kind::Escaped) && self.is_key(next as At, key, hint) {
+                return Some(next as At + 1);
+            }
+            next = value.next as usize;
+        }
+        None
     }
 
     #[inline]
