@@ -49,7 +49,7 @@ async fn list(args: &ListArgs) -> Outcome {
 }
 
 fn as_cells(row: &TradeRow, states: &States) -> Vec<String> {
-    let (state, reason) = states.row(row.venue.as_deref().unwrap_or_default(), row.id);
+    let (state, reason) = states.row(row.id);
     let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
     vec![
         row.id.to_string(),
@@ -60,12 +60,12 @@ fn as_cells(row: &TradeRow, states: &States) -> Vec<String> {
         or_empty(&row.interval_ms),
         or_empty(&row.stale_after_ms),
         row.url.as_deref().map(without_password).unwrap_or_default(),
-        reason,
+        reason.unwrap_or_default(),
     ]
 }
 
 fn as_json(row: &TradeRow, states: &States) -> serde_json::Value {
-    let (state, reason) = states.row(row.venue.as_deref().unwrap_or_default(), row.id);
+    let (state, reason) = states.row(row.id);
     serde_json::json!({
         "id": row.id, "venue": row.venue, "currency_pair": row.currency_pair, "state": state, "reason": reason,
         "enabled": row.enabled, "allow_negative": row.allow_negative, "interval_ms": row.interval_ms,
