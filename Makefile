@@ -1,5 +1,5 @@
 # Everything a person does here. `make check` is what CI runs.
-.PHONY: run demo test check fmt
+.PHONY: run demo test check bench fmt
 
 run:            ## the service, on http://127.0.0.1:8000
 	cargo run --release -- run
@@ -12,6 +12,11 @@ test:           ## every test; the tidy test is one of them
 
 check:          ## what CI runs
 	.ci/run
+
+bench:          ## how fast and how small: about four minutes after the build; see docs/performance.md
+	cargo build --release --locked -p rates -p bench
+	cargo bench --locked -p venue --bench decode --no-run
+	$${CARGO_TARGET_DIR:-target}/release/bench
 
 fmt:            ## format every file
 	cargo fmt --all
