@@ -44,7 +44,7 @@ impl Prices {
             let have = self.kept + count;
             came.extend(numbers(&self.buffer[..have]).map(|number| (number, now)));
             // Less than a price stays; a price that was whole is not among it.
-            self.kept = have.min(WHOLE.len() + NUMBER_DIGITS);
+            self.kept = have.min(WHOLE.len() + NUMBER_DIGITS + 1);
             self.buffer.copy_within(have - self.kept..have, 0);
         }
         Ok(came)
