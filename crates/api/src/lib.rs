@@ -11,6 +11,7 @@
 mod body;
 mod error;
 mod fast;
+mod history;
 mod limit;
 mod lists;
 mod meter;

@@ -1,7 +1,7 @@
 //! Which handler answers which path.
 //! It must not know how a connection is served.
 
-use crate::{error::Problem, lists, original, page, probes, rates, state::Server, stream, trade_info};
+use crate::{error::Problem, history, lists, original, page, probes, rates, state::Server, stream, trade_info};
 use axum::{
     Router,
     routing::{get, patch},
@@ -16,6 +16,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/api/v1/courses", get(original::courses))
         .route("/api/v1/rates", get(rates::all))
         .route("/api/v1/rates/{*pair}", get(rates::one))
+        .route("/api/v1/history/{*pair}", get(history::one))
         .route("/api/v1/convert", get(rates::convert))
         .route("/api/v1/pairs", get(lists::pairs))
         .route("/api/v1/venues", get(lists::venues))

@@ -33,6 +33,9 @@ pub enum Command {
     /// Convert an amount.
     #[command(before_help = include_str!("../help/convert.txt"))]
     Convert(ConvertArgs),
+    /// Candles of a pair.
+    #[command(before_help = include_str!("../help/history.txt"))]
+    History(HistoryArgs),
     /// What is tracked: the rows of `trade_info`.
     #[command(before_help = include_str!("../help/pairs.txt"), subcommand)]
     Pairs(PairsCommand),
@@ -65,6 +68,32 @@ pub struct ServerArgs {
     /// The address of the server.
     #[arg(long, env = "RATES_URL", default_value = "http://127.0.0.1:8000", hide_env_values = true)]
     pub url: String,
+}
+
+/// `rates history`
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// The pair, in any usual spelling: BTC-USDT, or BTC USDT.
+    #[arg(required = true, num_args = 1..=2, value_name = "PAIR")]
+    pub pair: Vec<String>,
+    /// How long a candle is.
+    #[arg(long, default_value = "1h", value_parser = ["1m", "1h", "1d"])]
+    pub interval: String,
+    /// Milliseconds since the epoch: the first candle that may begin.
+    #[arg(long, value_name = "MS")]
+    pub from: Option<i64>,
+    /// Milliseconds since the epoch: candles that begin here or later are left out.
+    #[arg(long, value_name = "MS")]
+    pub to: Option<i64>,
+    /// One venue's candles, instead of those of our own rate.
+    #[arg(long)]
+    pub venue: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// The configuration, as far as a command on the store needs it.

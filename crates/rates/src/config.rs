@@ -6,7 +6,8 @@ use crate::{
     secret::{Address, Secret},
     span,
     values::{
-        LogFormat, Role, address, filter, format, list, networks, pairs, prefix, rate_limit, roles, socket,
+        LogFormat, Role, address, filter, format, list, networks, pairs, prefix, rate_limit, retention,
+        roles, socket,
         span_ms, text,
     },
 };
@@ -15,6 +16,7 @@ use market::Pair;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Every key that a file may hold; the environment has it as `RATES_<KEY>`, `.` written `__`.
@@ -45,10 +47,6 @@ pub const KEYS: &[Key] = &[
 /// Keys of the contract whose part of the product is not in this version: they are read, so that one file serves
 /// every version, and said to have no effect.
 const LATER: &[&str] = &[
-    "prefix",
-    "retention.1m",
-    "retention.1h",
-    "retention.1d",
     "bot.admins",
     "bot.webhook_url",
     "bot.webhook_secret",
@@ -67,6 +65,10 @@ pub struct Config {
     pub broker: Address,
     /// What keeps the last ticks.
     pub cache: Address,
+    /// Begins the names of everything on shared servers.
+    pub prefix: String,
+    /// How long candles of a minute, an hour and a day are kept; `None` = for ever.
+    pub retention: [Option<Duration>; 3],
     /// More venue files.
     pub venues_dir: Option<PathBuf>,
     /// Networks that are not public and may be connected to all the same.
@@ -190,7 +192,7 @@ impl Reading {
         let store = self.key("store", Address::new("sqlite://rates.db"), address, ToString::to_string);
         let broker = self.key("broker", Address::new("memory://"), address, ToString::to_string);
         let cache = self.key("cache", Address::new("memory://"), address, ToString::to_string);
-        self.key("prefix", "rates".to_owned(), prefix, Clone::clone);
+        let prefix = self.key("prefix", "rates".to_owned(), prefix, Clone::clone);
         let venues_dir = self.key(
             "venues_dir",
             None,
@@ -214,7 +216,11 @@ impl Reading {
             limit.map_or("off".to_owned(), |per_second| format!("{per_second}/s"))
         });
         let trusted_proxies = self.key("api.trusted_proxies", Vec::new(), networks, |all| join(all));
-        for key in LATER.iter().copied().filter(|key| *key != "prefix") {
+        let usual = recorder::Settings::new("").retention;
+        let mut kept = |key, default| self.key(key, default, retention, |kept| show_retention(*kept));
+        let retention =
+            [kept("retention.1m", usual[0]), kept("retention.1h", usual[1]), kept("retention.1d", usual[2])];
+        for key in LATER.iter().copied() {
             let secret = key == "bot.webhook_secret";
             self.key(
                 key,
@@ -249,6 +255,8 @@ impl Reading {
             store,
             broker,
             cache,
+            prefix,
+            retention,
             venues_dir,
             allow_private,
             stale_after_ms,
@@ -262,6 +270,10 @@ impl Reading {
             shown: std::mem::take(&mut self.shown),
         }
     }
+}
+
+fn show_retention(kept: Option<Duration>) -> String {
+    kept.map_or("forever".to_owned(), |kept| span::show_ms(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX)))
 }
 
 fn join<T: ToString>(all: &[T]) -> String {

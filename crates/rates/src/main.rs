@@ -10,6 +10,7 @@ mod demo;
 mod exit;
 mod fatal;
 mod health;
+mod history;
 mod keys;
 mod known;
 mod late_store;
@@ -58,6 +59,7 @@ fn dispatch(command: &Command) -> Outcome {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::demo(args),
         Command::Get(args) => one_thread(ask::get(args)),
+        Command::History(args) => one_thread(history::history(args)),
         Command::Convert(args) => one_thread(ask::convert(args)),
         Command::Healthcheck(args) => one_thread(ask::healthcheck(args)),
         Command::Watch(args) => one_thread(watch::watch(args)),

@@ -13,6 +13,7 @@ use crate::{
 use api::{Parts, RateLimit};
 use board::{Board, Options};
 use broker::{Broker, BrokerHealth};
+use cache::Cache;
 use clock::Clock;
 use collector::{Catalogue, Environment};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -72,6 +73,9 @@ impl Service {
         if config.roles.contains(&Role::Api) {
             let health = Health::watch(&tasks, store.clone(), broker.clone(), cache.clone());
             self.start_api(&tasks, listener, board.clone(), store.clone(), health);
+        }
+        if config.roles.contains(&Role::Recorder) {
+            self.start_recorder(&tasks, &board, &store, &broker, &cache);
         }
         if config.roles.contains(&Role::Collector) {
             // A store that answers at once, as an embedded one does, spares the collector a first try in vain.
@@ -140,6 +144,30 @@ impl Service {
             api::serve(listener, parts, settings, stop)
                 .await
                 .map_err(|error| anyhow::Error::new(error).into())
+        });
+    }
+
+    fn start_recorder(
+        &self,
+        tasks: &Tasks,
+        board: &Arc<Board>,
+        store: &Arc<dyn Store>,
+        broker: &Arc<dyn Broker>,
+        cache: &Arc<dyn Cache>,
+    ) {
+        let parts = recorder::Parts {
+            broker: broker.clone(),
+            cache: cache.clone(),
+            store: store.clone(),
+            board: board.clone(),
+            clock: self.clock,
+        };
+        let mut settings = recorder::Settings::new(format!("recorder-{:08x}", fastrand::u32(..)));
+        settings.retention = self.config.retention;
+        let stop = tasks.stop();
+        tasks.run_vital("the recorder", async move {
+            recorder::run(parts, settings, stop).await;
+            Ok(())
         });
     }
 

@@ -4,27 +4,33 @@
 use crate::{layers::Value, near::did_you_mean, secret::Address, span};
 use ipnet::IpNet;
 use market::Pair;
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 /// What a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Runs the feeds.
     Collector,
+    /// Keeps last ticks and candles, and publishes rates for everyone else.
+    Recorder,
     /// Serves HTTP.
     Api,
 }
 
 impl Role {
     /// Every role of this version.
-    pub const ALL: [Role; 2] = [Role::Collector, Role::Api];
+    pub const ALL: [Role; 3] = [Role::Collector, Role::Recorder, Role::Api];
     /// Roles of the contract that this version does not have.
-    pub const LATER: [&'static str; 2] = ["recorder", "bot"];
+    pub const LATER: [&'static str; 1] = ["bot"];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Role::Collector => "collector",
+            Role::Recorder => "recorder",
             Role::Api => "api",
         }
     }
@@ -159,4 +165,13 @@ pub fn format(value: &Value) -> Result<LogFormat, String> {
         "json" => Ok(LogFormat::Json),
         other => Err(format!("{other:?}: write human or json")),
     }
+}
+
+/// How long something is kept: a length of time, or `forever`.
+pub fn retention(value: &Value) -> Result<Option<Duration>, String> {
+    if text(value).is_ok_and(|text| text == "forever") {
+        return Ok(None);
+    }
+    let ms = span_ms(value).map_err(|reason| format!("{reason}, or forever"))?;
+    Ok(Some(Duration::from_millis(ms.unsigned_abs())))
 }

@@ -1,0 +1,161 @@
+//! Candles in the making: every tick goes into a minute, an hour and a day, and what changed is written to the store.
+//! It must not know where ticks come from.
+
+use crate::{Parts, Settings};
+use market::{Pair, Price, Timestamp, VenueId};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use store::{Candle, CandleKey, Interval};
+use tokio_util::sync::CancellationToken;
+
+/// What this process has seen of the candles that are not over yet, or not written yet.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    open: HashMap<CandleKey, Candle>,
+    changed: HashSet<CandleKey>,
+}
+
+/// A candle is kept this long after its end, for ticks that come late.
+const LATE_MS: i64 = 60_000;
+/// Candles written in one go.
+const WRITTEN_AT_ONCE: usize = 2_000;
+/// Between two looks for candles that are too old.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
+
+impl Accounts {
+    /// Takes in a price. `is_new` = it is no repetition and no late arrival: only then it counts in `n`. Highest,
+    /// lowest, first and last take it in either way, so that duplicates and order change nothing.
+    pub fn add(&mut self, venue: Option<&VenueId>, pair: &Pair, price: Price, at: Timestamp, is_new: bool) {
+        for interval in Interval::ALL {
+            let start = interval.start_of(at);
+            let key = CandleKey { venue: venue.cloned(), pair: pair.clone(), interval, start };
+            let told = Candle::of(key.clone(), price, at);
+            match self.open.get_mut(&key) {
+                None => drop(self.open.insert(key.clone(), told)),
+                Some(candle) => {
+                    let ticks = candle.ticks;
+                    candle.merge(&told);
+                    candle.ticks = ticks + i64::from(is_new);
+                }
+            }
+            self.changed.insert(key);
+        }
+    }
+
+    /// What changed since it was last taken, at most that many.
+    pub fn take_changed(&mut self, most: usize) -> Vec<Candle> {
+        let keys: Vec<_> = self.changed.iter().take(most).cloned().collect();
+        keys.iter().for_each(|key| drop(self.changed.remove(key)));
+        keys.iter().filter_map(|key| self.open.get(key).cloned()).collect()
+    }
+
+    /// What could not be written is written again, as it stands then.
+    pub fn give_back(&mut self, candles: &[Candle]) {
+        for candle in candles.iter().filter(|c| self.open.contains_key(&c.key)) {
+            self.changed.insert(candle.key.clone());
+        }
+    }
+
+    /// Lets go of what is over and written.
+    pub fn close(&mut self, now: Timestamp) {
+        let changed = &self.changed;
+        self.open.retain(|key, _| {
+            changed.contains(key) || now.millis_since(key.start) < key.interval.millis() + LATE_MS
+        });
+    }
+
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+}
+
+/// The accounts, shared by those who add and the one who writes.
+#[derive(Debug, Default)]
+pub(crate) struct Shared(Mutex<Accounts>);
+
+impl Shared {
+    pub fn with<T>(&self, what: impl FnOnce(&mut Accounts) -> T) -> T {
+        what(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Writes what changed, every so often, and once more at the end.
+pub(crate) async fn write(accounts: &Shared, parts: &Parts, settings: &Settings, stop: &CancellationToken) {
+    let mut failures = 0u32;
+    loop {
+        let jitter = Duration::from_millis(fastrand::u64(0..100));
+        let wait = settings.flush_every * failures.saturating_add(1).min(30) + jitter;
+        let is_last = tokio::select! {
+            () = stop.cancelled() => true,
+            () = tokio::time::sleep(wait) => false,
+        };
+        failures = match flush(accounts, parts).await {
+            Ok(()) => {
+                if failures > 0 {
+                    tracing::info!("candles are written again");
+                }
+                0
+            }
+            Err(error) => {
+                if failures == 0 {
+                    tracing::warn!(%error, "candles wait: the store does not take them");
+                }
+                failures.saturating_add(1)
+            }
+        };
+        if is_last {
+            return;
+        }
+    }
+}
+
+async fn flush(accounts: &Shared, parts: &Parts) -> Result<(), store::StoreError> {
+    loop {
+        let candles = accounts.with(|a| a.take_changed(WRITTEN_AT_ONCE));
+        if candles.is_empty() {
+            break;
+        }
+        if let Err(error) = parts.store.put_candles(&candles).await {
+            accounts.with(|a| a.give_back(&candles));
+            return Err(error);
+        }
+    }
+    let now = parts.clock.now();
+    accounts.with(|a| a.close(now));
+    Ok(())
+}
+
+/// Removes candles that are older than they are kept.
+pub(crate) async fn forget(parts: &Parts, settings: &Settings, stop: &CancellationToken) {
+    loop {
+        for (interval, kept) in Interval::ALL.into_iter().zip(settings.retention) {
+            let Some(kept) = kept else { continue };
+            let ms = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+            let before = parts.clock.now().plus_millis(ms.saturating_neg());
+            // In portions, so that a long-forgotten store is not blocked by one long call.
+            loop {
+                match parts.store.remove_candles_before(interval, before).await {
+                    Ok(removed) if removed >= store::CANDLES_REMOVED_MAX as u64 && !stop.is_cancelled() => {}
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::debug!(%error, "old candles stay for now");
+                        break;
+                    }
+                }
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(FORGET_EVERY) => {}
+        }
+    }
+}
