@@ -7,17 +7,24 @@
 //!    with [`market::Newest`], so that memory is bounded by the number of pairs.
 //! 2. Give every reader a bounded queue. `queue.rs` is one: in order while the reader keeps up, the newest per
 //!    (venue, pair) and per (venue, collector) once it does not.
-//! 3. Add the scheme to [`open`], the only place that knows the backends, and take it out of `NOT_YET` there.
+//! 3. Add the scheme to [`open_with`], the only place that knows the backends,.
 //! 4. Add variants to [`BrokerError`] where a caller would do something different, and say in
 //!    [`BrokerError::is_transient`] whether trying again may help. No address is printed with its password.
 //! 5. Add one line to the list at the end of `tests/contract.rs`: the backend's name and how a test opens it.
 //!    Every test of the suite must pass unchanged.
 
+mod amqp;
+mod amqp_latest;
+mod amqp_link;
+mod amqp_message;
+mod amqp_publish;
+mod amqp_read;
 mod memory;
 mod queue;
 
 use async_trait::async_trait;
-use market::{TickBatch, VenueStatus};
+use bytes::Bytes;
+use market::{Pair, TickBatch, VenueStatus};
 use std::sync::Arc;
 
 /// What a reader is handed.
@@ -47,12 +54,6 @@ pub enum BrokerError {
         /// The address without its password.
         url: String,
     },
-    /// The address is right, but this version has no such broker yet.
-    #[error("{scheme}:// is a broker that this version does not have yet; write memory://")]
-    NotYet {
-        /// The address's scheme.
-        scheme: String,
-    },
     /// The broker has been closed.
     #[error("the broker is closed")]
     Closed,
@@ -65,17 +66,40 @@ impl BrokerError {
     }
 }
 
-/// Schemes that are known, and come in a later version.
-const NOT_YET: [&str; 2] = ["amqp", "amqps"];
+/// What a broker is told beside its address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Begins the name of everything on a shared server, so that installations can share one: letters, digits,
+    /// `.`, `_` and `-`.
+    pub prefix: String,
+}
 
-/// Opens the broker that the address names: `memory://`, for all roles in one process.
+impl Default for Options {
+    fn default() -> Options {
+        Options { prefix: "rates".to_owned() }
+    }
+}
+
+/// Opens the broker that the address names, with the customary prefix.
 pub async fn open(url: &str) -> Result<Arc<dyn Broker>, BrokerError> {
+    open_with(url, &Options::default()).await
+}
+
+/// Opens the broker that the address names: `memory://`, for all roles in one process, or `amqp://` and
+/// `amqps://`, RabbitMQ. A server that cannot be reached is no error: it is tried for ever, and
+/// [`Broker::health`] is down until it answers.
+pub async fn open_with(url: &str, options: &Options) -> Result<Arc<dyn Broker>, BrokerError> {
     let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
+    // Only what stands before the first colon is shown: whatever follows may hold a password.
+    let address =
+        || BrokerError::Address { url: format!("{}:…", url.split(':').next().unwrap_or_default()) };
     match (scheme, rest) {
         ("memory", "") if url.ends_with("://") => Ok(Arc::new(memory::MemoryBroker::new())),
-        _ if NOT_YET.contains(&scheme) => Err(BrokerError::NotYet { scheme: scheme.to_owned() }),
-        // Only what stands before the first colon is shown: whatever follows may hold a password.
-        _ => Err(BrokerError::Address { url: format!("{}:…", url.split(':').next().unwrap_or_default()) }),
+        ("amqp" | "amqps", _) => {
+            let link = amqp_link::Link::new(url, options).ok_or_else(address)?;
+            Ok(Arc::new(amqp::AmqpBroker::start(link)))
+        }
+        _ => Err(address()),
     }
 }
 
@@ -89,8 +113,12 @@ pub trait Broker: Send + Sync {
     /// Hands over how a venue's feeds are doing; the newest per (venue, collector) wins.
     fn publish_status(&self, status: VenueStatus);
 
+    /// Hands over our answer for a pair, for everyone else: the body of a message on `rates.rates`. The newest
+    /// unsent one per pair is kept. How often that is done is the caller's business.
+    fn publish_rate(&self, pair: &Pair, body: Bytes);
+
     /// A new reader with a bounded queue of its own. First comes the newest known status per (venue, collector),
-    /// then everything from now on. A reader that falls behind gets the newest tick per
+    /// then everything from now on; a shared broker may say again what was said before. A reader that falls behind gets the newest tick per
     /// (venue, pair) rather than every tick; it never slows the publisher or another reader.
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BrokerError>;
 

@@ -1,13 +1,14 @@
 //! `memory://`: the broker for all roles in one process.
 //! It must not do anything that a distributed broker could not: it is a product, not a mock.
 
-use crate::queue::{Queue, Taken, keep_newest};
+use crate::queue::{Queue, Reading, keep_newest};
 use crate::{Broker, BrokerError, BrokerHealth, Delivery, Subscription};
 use async_trait::async_trait;
+use bytes::Bytes;
 use compact_str::CompactString;
-use market::{TickBatch, VenueId, VenueStatus};
+use market::{Pair, TickBatch, VenueId, VenueStatus};
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Hands every delivery to every reader's queue, in the publisher's own call: a reader is woken at once.
@@ -66,6 +67,9 @@ impl Broker for MemoryBroker {
         }
     }
 
+    /// Rates are for everyone else, and nobody outside can read this process's memory.
+    fn publish_rate(&self, _: &Pair, _: Bytes) {}
+
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BrokerError> {
         let queue = Arc::new(Queue::new());
         let mut state = self.shared.state.lock();
@@ -76,7 +80,7 @@ impl Broker for MemoryBroker {
             queue.push(Delivery::Status(status.clone()));
         }
         state.readers.push(queue.clone());
-        Ok(Box::new(MemorySubscription { shared: self.shared.clone(), queue, newest: VecDeque::new() }))
+        Ok(Box::new(MemorySubscription { shared: self.shared.clone(), reading: Reading::new(queue) }))
     }
 
     fn health(&self) -> BrokerHealth {
@@ -97,38 +101,18 @@ impl Drop for MemoryBroker {
 
 struct MemorySubscription {
     shared: Arc<Shared>,
-    queue: Arc<Queue>,
-    /// What a reader that fell behind is given before it goes on in order.
-    newest: VecDeque<Delivery>,
+    reading: Reading,
 }
 
 #[async_trait]
 impl Subscription for MemorySubscription {
     async fn next(&mut self) -> Option<Delivery> {
-        // A reader that always finds something must still let other tasks run.
-        tokio::task::coop::consume_budget().await;
-        loop {
-            if let Some(delivery) = self.newest.pop_front() {
-                return Some(delivery);
-            }
-            match self.queue.take() {
-                Taken::Next(delivery) => return Some(delivery),
-                Taken::Newest(deliveries) => {
-                    tracing::debug!(
-                        deliveries = deliveries.len(),
-                        "reader fell behind, goes on with the newest"
-                    );
-                    self.newest = deliveries;
-                }
-                Taken::Closed => return None,
-                Taken::Nothing => self.queue.changed().await,
-            }
-        }
+        self.reading.next().await
     }
 }
 
 impl Drop for MemorySubscription {
     fn drop(&mut self) {
-        self.shared.state.lock().readers.retain(|reader| !Arc::ptr_eq(reader, &self.queue));
+        self.shared.state.lock().readers.retain(|reader| !Arc::ptr_eq(reader, self.reading.queue()));
     }
 }

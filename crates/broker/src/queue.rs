@@ -83,6 +83,12 @@ impl Queue {
         }
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        let waiting = self.waiting.lock();
+        waiting.in_order.is_empty() && waiting.overflow.is_none()
+    }
+
     /// Returns once something was pushed or the queue was closed since the last look.
     pub(crate) async fn changed(&self) {
         self.wake.notified().await;
@@ -92,6 +98,46 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.waiting.lock().is_closed = true;
         self.wake.notify_one();
+    }
+}
+
+/// The reading end of a queue.
+pub(crate) struct Reading {
+    queue: Arc<Queue>,
+    /// What a reader that fell behind is given before it goes on in order.
+    newest: VecDeque<Delivery>,
+}
+
+impl Reading {
+    pub(crate) fn new(queue: Arc<Queue>) -> Reading {
+        Reading { queue, newest: VecDeque::new() }
+    }
+
+    pub(crate) fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
+    /// The next delivery; `None` once the queue is closed and empty. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+        // A reader that always finds something must still let other tasks run.
+        tokio::task::coop::consume_budget().await;
+        loop {
+            if let Some(delivery) = self.newest.pop_front() {
+                return Some(delivery);
+            }
+            match self.queue.take() {
+                Taken::Next(delivery) => return Some(delivery),
+                Taken::Newest(deliveries) => {
+                    tracing::debug!(
+                        deliveries = deliveries.len(),
+                        "reader fell behind, goes on with the newest"
+                    );
+                    self.newest = deliveries;
+                }
+                Taken::Closed => return None,
+                Taken::Nothing => self.queue.changed().await,
+            }
+        }
     }
 }
 

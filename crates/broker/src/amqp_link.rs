@@ -1,0 +1,216 @@
+//! A connection to RabbitMQ: the names on it, how it is made, and why it was not, in words.
+//! It must not know what is published or read.
+
+use crate::Options;
+use lapin::options::ExchangeDeclareOptions;
+use lapin::protocol::{AMQPErrorKind, AMQPHardError};
+use lapin::types::{FieldTable, ShortString};
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
+use std::time::Duration;
+
+/// A dead server is noticed after twice this.
+const HEARTBEAT_S: u16 = 5;
+/// How long one connection may take, with everything that is declared on it.
+pub(crate) const CONNECT_WAIT: Duration = Duration::from_secs(5);
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// Short, so that little is missed once the server is back; it is one connection a second at most.
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// Where the server is, and what things are called there.
+pub(crate) struct Link {
+    uri: AMQPUri,
+    prefix: String,
+}
+
+/// The exchanges, by what they carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carries {
+    Ticks,
+    Status,
+    Rates,
+    Dead,
+}
+
+impl Carries {
+    const ALL: [Carries; 4] = [Carries::Ticks, Carries::Status, Carries::Rates, Carries::Dead];
+
+    const fn suffix(self) -> &'static str {
+        match self {
+            Carries::Ticks => "ticks",
+            Carries::Status => "status",
+            Carries::Rates => "rates",
+            Carries::Dead => "dead",
+        }
+    }
+}
+
+/// Why a connection was not made, or ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    #[error("{}", words(.0))]
+    Amqp(#[from] lapin::Error),
+    #[error("no answer within {} s to {what}", CONNECT_WAIT.as_secs())]
+    Timeout { what: &'static str },
+    #[error("the server ended the consumer: its queue was deleted")]
+    ConsumerEnded,
+}
+
+impl Link {
+    /// Reads the address; `None` if it is none.
+    pub(crate) fn new(url: &str, options: &Options) -> Option<Link> {
+        let mut uri: AMQPUri = url.parse().ok()?;
+        if uri.authority.host.is_empty() {
+            return None;
+        }
+        let wanted = uri.query.heartbeat.filter(|s| (1..=10).contains(s));
+        uri.query.heartbeat = Some(wanted.unwrap_or(HEARTBEAT_S));
+        uri.query.connection_timeout = Some(CONNECT_WAIT.as_millis() as u64);
+        // amqp://host/ is, to the letter, the vhost with the empty name; people mean the default one.
+        if uri.vhost.is_empty() {
+            uri.vhost = "/".to_owned();
+        }
+        Some(Link { uri, prefix: options.prefix.clone() })
+    }
+
+    /// Where it is, for people: never with the password.
+    pub(crate) fn server(&self) -> String {
+        format!("{}:{}", self.uri.authority.host, self.uri.authority.port)
+    }
+
+    /// The name of an exchange.
+    pub(crate) fn exchange(&self, carries: Carries) -> ShortString {
+        format!("{}.{}", self.prefix, carries.suffix()).into()
+    }
+
+    /// The name of a new reader's queue. The client names it: a name that the server gave could not be declared
+    /// again after a restart.
+    pub(crate) fn queue(&self) -> String {
+        format!("{}.reader.{:016x}", self.prefix, fastrand::u64(..))
+    }
+
+    /// Connects, with every exchange there: whoever comes first makes them.
+    pub(crate) async fn connect(&self, role: &str) -> Result<(Connection, Channel), Trouble> {
+        let name = format!("{} {role}", self.prefix);
+        // No recovery by the library: its pending confirms would resolve only after it. Whoever uses a
+        // connection makes a new one, and says everything again.
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        within("connecting", Connection::connect_uri(self.uri.clone(), properties))
+            .await
+            .map(Made)?
+            .open(self)
+            .await
+    }
+
+    async fn declare(&self, channel: &Channel) -> Result<(), lapin::Error> {
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        for carries in Carries::ALL {
+            let name = self.exchange(carries);
+            channel.exchange_declare(name, ExchangeKind::Topic, durable, FieldTable::default()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A connection on which nothing was done yet.
+struct Made(Connection);
+
+impl Made {
+    async fn open(self, link: &Link) -> Result<(Connection, Channel), Trouble> {
+        let channel = within("opening a channel", self.0.create_channel()).await?;
+        within("declaring the exchanges", link.declare(&channel)).await?;
+        Ok((self.0, channel))
+    }
+}
+
+/// Waits for the server, but not for ever.
+pub(crate) async fn within<T>(
+    what: &'static str,
+    answer: impl Future<Output = Result<T, lapin::Error>>,
+) -> Result<T, Trouble> {
+    match tokio::time::timeout(CONNECT_WAIT, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(Trouble::Timeout { what }),
+    }
+}
+
+/// What a person can do something with.
+fn words(error: &lapin::Error) -> String {
+    match error.kind() {
+        ErrorKind::ProtocolError(said) => match said.kind() {
+            AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {
+                format!("the virtual host is missing, or closed to this user ({})", said.get_message())
+            }
+            AMQPErrorKind::Soft(lapin::protocol::AMQPSoftError::ACCESSREFUSED) => {
+                format!("user or password refused ({})", said.get_message())
+            }
+            _ => format!("the server said: {}", said.get_message()),
+        },
+        ErrorKind::ParsingError(_) | ErrorKind::InvalidProtocolVersion(_) => {
+            "what answers there does not speak AMQP 0-9-1".to_owned()
+        }
+        ErrorKind::IOError(error) => error.to_string(),
+        ErrorKind::MissingHeartbeatError => "the server has stopped answering".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Says what is wrong once per change, and when it is right again.
+pub(crate) struct Said {
+    role: &'static str,
+    server: String,
+    last: Option<String>,
+    times: u64,
+}
+
+impl Said {
+    pub(crate) fn new(role: &'static str, link: &Link) -> Said {
+        Said { role, server: link.server(), last: None, times: 0 }
+    }
+
+    pub(crate) fn trouble(&mut self, trouble: &Trouble) {
+        metrics::counter!("rates_broker_disconnects_total", "role" => self.role).increment(1);
+        self.times += 1;
+        let text = trouble.to_string();
+        if self.last.as_ref() != Some(&text) {
+            tracing::warn!(
+                role = self.role,
+                server = self.server,
+                error = text,
+                "not connected to the broker; trying again for ever"
+            );
+            self.last = Some(text);
+        }
+    }
+
+    pub(crate) fn connected(&mut self) {
+        let attempts = std::mem::take(&mut self.times);
+        self.last = None;
+        tracing::info!(
+            role = self.role,
+            server = self.server,
+            failed_attempts = attempts,
+            "connected to the broker"
+        );
+    }
+}
+
+/// Waits that double up to a cap, each shortened by chance so that many do not come back at once.
+pub(crate) struct Backoff {
+    next: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Backoff {
+        Backoff { next: BACKOFF_MIN }
+    }
+}
+
+impl Backoff {
+    pub(crate) async fn wait(&mut self) {
+        let full = self.next;
+        self.next = (full * 2).min(BACKOFF_MAX);
+        let short = full / 2 + Duration::from_millis(fastrand::u64(0..=(full / 2).as_millis() as u64));
+        tokio::time::sleep(short).await;
+    }
+}

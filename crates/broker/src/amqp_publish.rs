@@ -1,0 +1,324 @@
+//! The publishing task: takes what waits, sends it in batches, and lets go of it once the server has confirmed it.
+//! It must not make a publisher wait: everything that cannot be sent stays in a bounded queue, the newest of it.
+
+use crate::Delivery;
+use crate::amqp::Shared;
+use crate::amqp_latest::{BATCH, Latest, batches};
+use crate::amqp_link::{Backoff, Carries, Link, Said, Trouble, within};
+use crate::amqp_message::{Message, end};
+use crate::queue::Taken;
+use futures_util::StreamExt;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Confirmation, Event, PublisherConfirm};
+use market::{Tick, Timestamp, VenueId};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Most messages on the way at once.
+const WINDOW: usize = 256;
+/// With fewer on the way, nothing is gained by waiting for a fuller batch.
+const FEW: usize = 16;
+/// How long a tick waits for others to travel with, while the server is busy.
+const GATHER: Duration = Duration::from_millis(5);
+/// Most ticks that are taken from the queue before they are sent.
+const GATHER_MAX: usize = 8 * BATCH;
+/// A server that has not confirmed by then is taken for gone.
+const CONFIRM_WAIT: Duration = Duration::from_secs(10);
+/// The newest of everything is said again so often: for queues that were deleted, and for readers that came late.
+const AGAIN: Duration = Duration::from_secs(15);
+/// How long the last words may take.
+pub(crate) const FLUSH_WAIT: Duration = Duration::from_secs(2);
+/// How many messages that cannot be read are kept on the server.
+const DEAD_KEPT: i32 = 1_000;
+
+/// Publishes until the broker is closed, over as many connections as it takes.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let for_ever = async {
+        let (mut latest, mut said) = (Latest::default(), Said::new("publisher", &shared.link));
+        let mut backoff = Backoff::default();
+        loop {
+            let connected = Instant::now();
+            match session(&shared, &mut latest, &mut said).await {
+                Ok(()) => return,
+                Err(trouble) => said.trouble(&trouble),
+            }
+            shared.publisher_is_up.send_replace(false);
+            if connected.elapsed() > FLUSH_WAIT {
+                backoff = Backoff::default();
+            }
+            backoff.wait().await;
+        }
+    };
+    let too_late = async {
+        shared.closing.cancelled().await;
+        tokio::time::sleep(FLUSH_WAIT).await;
+    };
+    tokio::select! {
+        () = for_ever => {}
+        () = too_late => tracing::warn!("the broker did not take everything before the end"),
+        () = shared.stop.cancelled() => {}
+    }
+    shared.publisher_is_up.send_replace(false);
+}
+
+/// One connection's life. Ends well only when the broker is closed and everything was confirmed.
+async fn session(shared: &Shared, latest: &mut Latest, said: &mut Said) -> Result<(), Trouble> {
+    let (connection, channel) = shared.link.connect("publisher").await?;
+    within("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+    declare_dead(&shared.link, &channel).await?;
+    let mut events = connection.events_listener();
+    let mut sending = Sending {
+        shared,
+        channel,
+        latest,
+        window: VecDeque::new(),
+        out: VecDeque::new(),
+        again: Vec::new(),
+        gathered: Gathered::default(),
+    };
+    sending.say_everything();
+    said.connected();
+    shared.publisher_is_up.send_replace(true);
+    let (mut is_blocked, mut again) = (false, tokio::time::interval_at(Instant::now() + AGAIN, AGAIN));
+    again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        if !is_blocked {
+            sending.send().await?;
+        }
+        let is_closing = shared.closing.is_cancelled();
+        if is_closing && sending.is_done() {
+            let _ = tokio::time::timeout(FLUSH_WAIT, sending.say_the_end()).await;
+            let _ = tokio::time::timeout(FLUSH_WAIT, connection.close(200, "bye".into())).await;
+            return Ok(());
+        }
+        let has_room = !is_blocked && sending.has_room();
+        let due = sending.gathered.since.map(|since| since + GATHER);
+        tokio::select! {
+            biased;
+            event = events.next() => match event {
+                Some(Event::ConnectionBlocked(reason)) => {
+                    tracing::warn!(reason, "the broker takes nothing now; the newest is kept");
+                    is_blocked = true;
+                    shared.publisher_is_up.send_replace(false);
+                }
+                Some(Event::ConnectionUnblocked) => {
+                    tracing::info!("the broker takes messages again");
+                    is_blocked = false;
+                    sending.window.iter_mut().for_each(|waiting| waiting.sent = Instant::now());
+                    shared.publisher_is_up.send_replace(true);
+                }
+                Some(Event::Error(error)) => return Err(error.into()),
+                Some(_) => {}
+                None => return Err(Trouble::Timeout { what: "anything" }),
+            },
+            confirmed = confirmed(&mut sending.window, is_blocked), if !sending.window.is_empty() => confirmed?,
+            () = shared.unsent.changed(), if has_room => {}
+            () = shared.wake.notified(), if has_room => {}
+            () = until(due), if has_room && due.is_some() => {}
+            _ = again.tick(), if !is_blocked => sending.again = sending.latest.venues(),
+            () = shared.closing.cancelled(), if !is_closing => {}
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Lets go of the oldest message on the way once it is confirmed. A blocked server may take its time.
+async fn confirmed(window: &mut VecDeque<Waiting>, is_blocked: bool) -> Result<(), Trouble> {
+    let Some(oldest) = window.front_mut() else { return Ok(()) };
+    let answer = if is_blocked {
+        (&mut oldest.confirm).await
+    } else {
+        let until = oldest.sent + CONFIRM_WAIT;
+        let Ok(answer) = tokio::time::timeout_at(until, &mut oldest.confirm).await else {
+            return Err(Trouble::Timeout { what: "a message" });
+        };
+        answer
+    };
+    if matches!(answer?, Confirmation::Nack(_)) {
+        // Said again with everything else in some seconds.
+        metrics::counter!("rates_broker_refused_total").increment(1);
+    }
+    window.pop_front();
+    Ok(())
+}
+
+/// Where messages that cannot be read are kept for whoever wants to look at them.
+async fn declare_dead(link: &Link, channel: &Channel) -> Result<(), Trouble> {
+    let name = link.exchange(Carries::Dead);
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(DEAD_KEPT));
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("drop-head".into()));
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    within("declaring the dead-letter queue", channel.queue_declare(name.clone(), durable, arguments))
+        .await?;
+    let bind = channel.queue_bind(
+        name.clone(),
+        name,
+        "#".into(),
+        QueueBindOptions::default(),
+        FieldTable::default(),
+    );
+    within("binding the dead-letter queue", bind).await
+}
+
+/// A message on the way.
+struct Waiting {
+    confirm: PublisherConfirm,
+    sent: Instant,
+}
+
+struct Sending<'a> {
+    shared: &'a Shared,
+    channel: Channel,
+    latest: &'a mut Latest,
+    window: VecDeque<Waiting>,
+    out: VecDeque<Message>,
+    /// Venues whose newest is said again when there is nothing else to do.
+    again: Vec<VenueId>,
+    gathered: Gathered,
+}
+
+impl Sending<'_> {
+    fn has_room(&self) -> bool {
+        self.window.len() < WINDOW
+    }
+
+    fn is_done(&self) -> bool {
+        self.window.is_empty()
+            && self.out.is_empty()
+            && self.gathered.is_empty()
+            && self.shared.unsent.is_empty()
+    }
+
+    /// On a new connection: the newest of everything, sent before or not. What waited is part of it.
+    fn say_everything(&mut self) {
+        while self.take_one() {}
+        self.gathered = Gathered::default();
+        self.out = self.latest.all().into();
+    }
+
+    /// Sends while there is room for more.
+    async fn send(&mut self) -> Result<(), Trouble> {
+        while self.has_room() {
+            if let Some(message) = self.out.pop_front() {
+                self.publish(message).await?;
+                continue;
+            }
+            while self.gathered.ticks < GATHER_MAX && self.take_one() {}
+            self.take_the_rest();
+            if !self.gathered.is_empty() {
+                if !self.gathered.is_due(self.window.len()) {
+                    break;
+                }
+                self.gathered.drain(&mut self.out);
+            } else if self.out.is_empty() {
+                let Some(venue) = self.again.pop().filter(|_| self.window.len() < FEW) else { break };
+                self.out.extend(self.latest.of(&venue));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one delivery, or what is left of many; `false` if none waits.
+    fn take_one(&mut self) -> bool {
+        let mut keep = |delivery: Delivery| {
+            self.latest.add(&delivery);
+            self.gathered.add(delivery);
+        };
+        match self.shared.unsent.take() {
+            Taken::Next(delivery) => keep(delivery),
+            Taken::Newest(deliveries) => {
+                metrics::counter!("rates_broker_conflations_total").increment(1);
+                deliveries.into_iter().for_each(keep);
+            }
+            Taken::Nothing | Taken::Closed => return false,
+        }
+        true
+    }
+
+    fn take_the_rest(&mut self) {
+        let mut rest = self.shared.rest.lock();
+        for (pair, body) in rest.rates.drain() {
+            self.latest.add_rate(&pair, &body);
+            self.out.push_back(Message::rate(pair.to_string(), body));
+        }
+        self.out.extend(rest.dead.drain(..));
+    }
+
+    async fn publish(&mut self, message: Message) -> Result<(), Trouble> {
+        let exchange = self.shared.link.exchange(message.carries);
+        let options = BasicPublishOptions::default();
+        let confirm = self.channel.basic_publish(
+            exchange,
+            message.key.into(),
+            options,
+            &message.body,
+            message.properties,
+        );
+        self.window.push_back(Waiting { confirm: within("sending", confirm).await?, sent: Instant::now() });
+        Ok(())
+    }
+
+    /// Tells the readers of this process that they have everything: after the last message, into their queues.
+    async fn say_the_end(&mut self) -> Result<(), lapin::Error> {
+        let queues: Vec<String> = self.shared.readers.lock().iter().cloned().collect();
+        for queue in queues {
+            let options = BasicPublishOptions::default();
+            self.channel.basic_publish("".into(), queue.into(), options, b"", end()).await?.await?;
+        }
+        Ok(())
+    }
+}
+
+/// What was taken and not sent yet, by venue.
+#[derive(Default)]
+struct Gathered {
+    venues: HashMap<VenueId, (Timestamp, Vec<Tick>)>,
+    status: Vec<Message>,
+    ticks: usize,
+    is_full: bool,
+    since: Option<Instant>,
+}
+
+impl Gathered {
+    fn is_empty(&self) -> bool {
+        self.since.is_none()
+    }
+
+    /// Whether waiting for more is not worth it.
+    fn is_due(&self, on_the_way: usize) -> bool {
+        on_the_way < FEW || self.is_full || self.since.is_some_and(|since| since.elapsed() >= GATHER)
+    }
+
+    fn add(&mut self, delivery: Delivery) {
+        self.since.get_or_insert_with(Instant::now);
+        match delivery {
+            Delivery::Status(status) => self.status.extend(Message::status(&status)),
+            Delivery::Ticks(batch) => {
+                self.ticks += batch.ticks.len();
+                let batch = Arc::unwrap_or_clone(batch);
+                let (sent_at, ticks) = self.venues.entry(batch.venue).or_default();
+                *sent_at = batch.sent_at.max(*sent_at);
+                ticks.extend(batch.ticks);
+                self.is_full |= ticks.len() >= BATCH;
+            }
+        }
+    }
+
+    fn drain(&mut self, out: &mut VecDeque<Message>) {
+        let gathered = std::mem::take(self);
+        for (venue, (sent_at, ticks)) in gathered.venues {
+            out.extend(batches(&venue, sent_at, ticks));
+        }
+        out.extend(gathered.status);
+    }
+}

@@ -1,0 +1,7 @@
+//! What a broker must do: the contract for every backend, and what RabbitMQ may be put through.
+//! It must not know who uses a broker.
+
+mod contract;
+mod faults;
+mod foreign;
+mod lab;
