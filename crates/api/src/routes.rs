@@ -1,7 +1,9 @@
 //! Which handler answers which path.
 //! It must not know how a connection is served.
 
-use crate::{error::Problem, history, lists, original, page, probes, rates, state::Server, stream, trade_info};
+use crate::{
+    error::Problem, history, lists, original, page, probes, rates, state::Server, stream, trade_info,
+};
 use axum::{
     Router,
     routing::{get, patch},

@@ -7,8 +7,7 @@ use crate::{
     span,
     values::{
         LogFormat, Role, address, filter, format, list, networks, pairs, prefix, rate_limit, retention,
-        roles, socket,
-        span_ms, text,
+        roles, socket, span_ms, text,
     },
 };
 use ipnet::IpNet;
@@ -46,11 +45,7 @@ pub const KEYS: &[Key] = &[
 
 /// Keys of the contract whose part of the product is not in this version: they are read, so that one file serves
 /// every version, and said to have no effect.
-const LATER: &[&str] = &[
-    "bot.admins",
-    "bot.webhook_url",
-    "bot.webhook_secret",
-];
+const LATER: &[&str] = &["bot.admins", "bot.webhook_url", "bot.webhook_secret"];
 
 /// The configuration in force.
 #[derive(Debug, Clone)]
@@ -273,7 +268,9 @@ impl Reading {
 }
 
 fn show_retention(kept: Option<Duration>) -> String {
-    kept.map_or("forever".to_owned(), |kept| span::show_ms(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX)))
+    kept.map_or("forever".to_owned(), |kept| {
+        span::show_ms(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX))
+    })
 }
 
 fn join<T: ToString>(all: &[T]) -> String {

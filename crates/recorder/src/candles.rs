@@ -48,7 +48,9 @@ impl Accounts {
     /// What changed since it was last taken, at most that many.
     pub fn take_changed(&mut self, most: usize) -> Vec<Candle> {
         let keys: Vec<_> = self.changed.iter().take(most).cloned().collect();
-        keys.iter().for_each(|key| drop(self.changed.remove(key)));
+        for key in &keys {
+            self.changed.remove(key);
+        }
         keys.iter().filter_map(|key| self.open.get(key).cloned()).collect()
     }
 

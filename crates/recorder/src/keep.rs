@@ -65,7 +65,12 @@ fn price(tick: &Tick, source: &Source) -> Option<(Price, Timestamp)> {
 }
 
 /// Every fresh rate goes into our own candles, and out to everyone else.
-pub(crate) async fn follow_rates(parts: &Parts, accounts: &Shared, settings: &Settings, stop: &CancellationToken) {
+pub(crate) async fn follow_rates(
+    parts: &Parts,
+    accounts: &Shared,
+    settings: &Settings,
+    stop: &CancellationToken,
+) {
     let mut publisher = Publisher::new(parts, settings);
     let (mut changes, _) = parts.board.changes();
     let mut ticks = tokio::time::interval(settings.publish_every);

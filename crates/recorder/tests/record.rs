@@ -65,23 +65,34 @@ impl Lab {
             ..Settings::new("test")
         };
         let running = tokio::spawn(recorder::run(parts.clone(), settings, stop.clone()));
-        Lab { parts, stop, running }
+        let lab = Lab { parts, stop, running };
+        // Until a probe arrives: only then the recorder hears what is published.
+        let probe = Tick { pair: Pair::parse("PROBE-USD").unwrap(), ..tick("1", NOON) };
+        let range = |lab: &Lab| lab.range(Some(venue("probe")), probe.pair.clone(), Interval::Minute);
+        while lab.parts.store.candles(&range(&lab)).await.unwrap().is_empty() {
+            lab.parts.broker.publish_ticks(batch("probe", vec![probe.clone()]));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        lab
+    }
+
+    fn range(&self, venue: Option<VenueId>, pair: Pair, interval: Interval) -> CandleRange {
+        let (from, to) = (Timestamp::from_millis(0), Timestamp::from_millis(NOON * 2));
+        CandleRange { venue, pair, interval, from, to, limit: 100 }
     }
 
     async fn candles(&self, venue: Option<VenueId>, interval: Interval) -> Vec<store::Candle> {
-        let range = CandleRange {
-            venue,
-            pair: pair(),
-            interval,
-            from: Timestamp::from_millis(0),
-            to: Timestamp::from_millis(NOON * 2),
-            limit: 100,
-        };
+        let range = self.range(venue, pair(), interval);
         self.parts.store.candles(&range).await.unwrap()
     }
 
     /// Waits until there are candles of which this holds.
-    async fn until(&self, venue: Option<VenueId>, interval: Interval, holds: impl Fn(&[store::Candle]) -> bool) {
+    async fn until(
+        &self,
+        venue: Option<VenueId>,
+        interval: Interval,
+        holds: impl Fn(&[store::Candle]) -> bool,
+    ) {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         loop {
             let candles = self.candles(venue.clone(), interval).await;
