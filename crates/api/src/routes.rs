@@ -69,7 +69,12 @@ impl Route {
         if path.starts_with("/api/v1/trade-info/") {
             return Route(10);
         }
-        let path = if path == "/api/v1/currency_pair" { "/api/v1/currency_pair/" } else { path };
+        // The original endpoints are answered with and without a last slash.
+        let path = match path {
+            "/api/v1/currency_pair" => "/api/v1/currency_pair/",
+            "/api/v1/courses/" => "/api/v1/courses",
+            other => other,
+        };
         ROUTES.iter().position(|route| route.template == path).map_or(Route::OTHER, Route)
     }
 }
@@ -80,6 +85,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/api/v1/currency_pair", get(original::currency_pair))
         .route("/api/v1/currency_pair/", get(original::currency_pair))
         .route("/api/v1/courses", get(original::courses))
+        .route("/api/v1/courses/", get(original::courses))
         .route("/api/v1/rates", get(rates::all))
         .route("/api/v1/rates/{*pair}", get(rates::one))
         .route("/api/v1/convert", get(rates::convert))
