@@ -243,6 +243,24 @@ async fn a_demo_says_so_everywhere() {
 }
 
 #[tokio::test]
+async fn the_page_names_rows_that_do_not_run() {
+    let house = House::start().await;
+    assert!(house.get("/").await.body.contains("aria-label=\"Rows that do not run\" hidden"));
+    let rows = json!([
+        {"id": 7, "state": "invalid", "reason": "venue: there is no venue called '<b>'"},
+        {"id": 8, "state": "live", "reason": null},
+    ]);
+    let status = json!({
+        "v": 1, "venue": "unknown", "collector": "c", "sent_at": 0, "connections": [], "rows": rows, "pairs": [],
+    });
+    house.board.apply_status(std::sync::Arc::new(serde_json::from_value(status).unwrap()));
+    let page = house.get("/").await.body;
+    assert!(page.contains("row 7 is invalid: venue: there is no venue called &#39;&lt;b&gt;&#39;"), "{page}");
+    assert!(page.contains("aria-label=\"Rows that do not run\">") && !page.contains("row 8"), "{page}");
+    house.end().await;
+}
+
+#[tokio::test]
 async fn one_venue_s_ticks_of_every_pair() {
     let house = House::start().await;
     house.tick("venue-a", "BTC-USD", "100", 0);
