@@ -254,6 +254,7 @@ fn http(mut fields: Fields<'_>, frames: &Frames) -> Result<Http, FileError> {
         symbols_max: fields.count("symbols_per_request")?.unwrap_or(200),
         url,
         headers: headers(&mut fields)?,
+        key_headers: Vec::new(),
         tiers: tiers.into(),
     };
     fields.finish()?;
