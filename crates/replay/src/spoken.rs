@@ -49,6 +49,8 @@ pub(crate) enum Heard {
     Subscribe(Vec<usize>),
     /// It no longer wants these.
     Unsubscribe(Vec<usize>),
+    /// It wants these and nothing else.
+    Replace(Vec<usize>),
 }
 
 impl Spoken {
@@ -90,12 +92,9 @@ impl Spoken {
                 let said = said(venue, text, binary)?;
                 said.iter().any(|said| matches!(said, Said::Welcome)).then(|| text.to_owned())
             }),
-            pong: best(venue, &wished, |text, binary| {
-                let said = said(venue, text, binary)?;
-                let pongs =
-                    matches!(said[..], [Said::Heartbeat]) && text.to_ascii_lowercase().contains("pong");
-                pongs.then(|| text.to_owned())
-            }),
+            pong: pong(venue, &wished, |text| text.to_ascii_lowercase().contains("pong"))
+                // One that says something else, where there is no other sign of life.
+                .or_else(|| pong(venue, &wished, |_| true)),
             ping_shape: ping_shape.filter(|shape| !shape.is_empty()),
             cancelling: cancelling_words(venue, &trials),
             venue: Arc::clone(venue),
@@ -135,6 +134,9 @@ impl Spoken {
             return Heard::Ping;
         }
         let wanted = self.symbols_in(message);
+        if self.venue.ws().is_some_and(|ws| ws.replaces) {
+            return Heard::Replace(wanted);
+        }
         let cancels = words(message).iter().any(|word| self.cancelling.contains(word));
         if cancels { Heard::Unsubscribe(wanted) } else { Heard::Subscribe(wanted) }
     }
@@ -172,7 +174,7 @@ impl Spoken {
         let (Some(ack), false) = (&self.ack, *heard == Heard::Ping) else { return Vec::new() };
         let (name, numbers) = match (&ack.names, heard) {
             (None, _) => return vec![with_client_id(&ack.text)],
-            (Some(name), Heard::Subscribe(numbers)) => (name, numbers),
+            (Some(name), Heard::Subscribe(numbers) | Heard::Replace(numbers)) => (name, numbers),
             // The only acknowledgement on record says "subscribed".
             (Some(_), _) => return Vec::new(),
         };
@@ -268,6 +270,14 @@ fn best<T>(
     found.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, found)| found)
 }
 
+/// The sign of life among the examples that answers a ping.
+fn pong(venue: &Arc<Venue>, wished: &HashSet<String>, is_pong: impl Fn(&str) -> bool) -> Option<String> {
+    best(venue, wished, |text, binary| {
+        let said = said(venue, text, binary)?;
+        (matches!(said[..], [Said::Heartbeat]) && is_pong(text)).then(|| text.to_owned())
+    })
+}
+
 fn said(venue: &Arc<Venue>, text: &str, binary: bool) -> Option<Vec<Said>> {
     let frame = if binary { Frame::Binary(text.as_bytes()) } else { Frame::Text(text.as_bytes()) };
     let mut said = Vec::new();
@@ -317,7 +327,9 @@ mod tests {
             assert!(spoken.symbols().len() > 150, "{} {}", venue.id(), spoken.symbols().len());
             let gives = |field: fn(Fields) -> bool| spoken.templates().iter().any(|t| field(t.has()));
             assert!(gives(|has| has.last), "{}", venue.id());
-            assert!(venue.ws().is_none() || gives(|has| has.bid) && gives(|has| has.ask), "{}", venue.id());
+            let ticks = || venue.examples().iter().flat_map(|example| &example.ticks);
+            assert_eq!(gives(|has| has.bid), ticks().any(|tick| tick.bid.is_some()), "{}", venue.id());
+            assert_eq!(gives(|has| has.ask), ticks().any(|tick| tick.ask.is_some()), "{}", venue.id());
         }
     }
 
@@ -329,7 +341,8 @@ mod tests {
             let symbols: Vec<Symbol> = spoken.symbols()[..3].to_vec();
             let (mut id, mut heard) = (40, Vec::new());
             for outgoing in ws.subscribe(&symbols, &symbols, &mut id) {
-                let Heard::Subscribe(numbers) = spoken.hear(&outgoing.text) else {
+                let (Heard::Subscribe(numbers) | Heard::Replace(numbers)) = spoken.hear(&outgoing.text)
+                else {
                     panic!("{}", outgoing.text)
                 };
                 for ack in spoken.acks(&outgoing.text, &Heard::Subscribe(numbers.clone())) {
@@ -342,9 +355,13 @@ mod tests {
                 heard.extend(numbers);
             }
             heard.sort_unstable();
+            // A symbol may need several messages.
+            heard.dedup();
             assert_eq!(heard, [0, 1, 2], "{}", venue.id());
             for outgoing in ws.unsubscribe(&symbols[..1], &symbols[1..], &mut id) {
-                assert_eq!(spoken.hear(&outgoing.text), Heard::Unsubscribe(vec![0]), "{}", outgoing.text);
+                let meant =
+                    if ws.replaces { Heard::Replace(vec![1, 2]) } else { Heard::Unsubscribe(vec![0]) };
+                assert_eq!(spoken.hear(&outgoing.text), meant, "{}", outgoing.text);
             }
             let ping = ws.ping_for(&Variables::new()).filter(|ping| ping.frame == PingFrame::Text);
             let Some(ping) = ping else { continue };

@@ -19,6 +19,8 @@ enum Way {
     Plain(Path),
     /// The text after a prefix.
     After(Path, Box<str>),
+    /// The text between a prefix and the next mark.
+    Between(Path, Box<str>, Box<str>),
     /// The one group of a regular expression.
     Group(Path, Regex),
     /// Literal parts and values in turn: `{#1}/{#2}`.
@@ -37,7 +39,8 @@ enum Part {
 pub(crate) type Channels = std::collections::HashMap<String, String>;
 
 impl Extract {
-    /// Reads `"path"`, `{ at = "path", after = "prefix" }`, `{ at = "path", match = "regex(group)" }`,
+    /// Reads `"path"`, `{ at = "path", after = "prefix" }`, also with `before = "mark"`,
+    /// `{ at = "path", match = "regex(group)" }`,
     /// `{ text = "{path}/{path}" }`, `{ channel = "path" }`, or a list of such: the first that gives a text.
     pub fn parse(value: &Value<'_>) -> Result<Extract, FileError> {
         let ways = value.one_or_more()?.iter().map(way).collect::<Result<Box<[_]>, _>>()?;
@@ -71,7 +74,16 @@ fn way(value: &Value<'_>) -> Result<Way, FileError> {
     let mut fields = value.table()?;
     let (at, after, group) = (fields.take("at"), fields.take("after"), fields.take("match"));
     let (text, channel) = (fields.take("text"), fields.take("channel"));
+    let before = fields.take("before");
     fields.finish()?;
+    if let Some(before) = before {
+        return match (at, after, group, text, channel) {
+            (Some(at), Some(after), None, None, None) => {
+                Ok(Way::Between(path(&at)?, after.text()?.into(), before.text()?.into()))
+            }
+            _ => Err(before.error("goes with `at` and `after`")),
+        };
+    }
     match (at, after, group, text, channel) {
         (Some(at), None, None, None, None) => Ok(Way::Plain(path(&at)?)),
         (Some(at), Some(after), None, None, None) => Ok(Way::After(path(&at)?, after.text()?.into())),
@@ -114,6 +126,20 @@ impl Way {
                 Cow::Borrowed(text) => text.strip_prefix(&**prefix).map(Cow::Borrowed),
                 Cow::Owned(text) => text.strip_prefix(&**prefix).map(|t| Cow::Owned(t.to_owned())),
             },
+            Way::Between(path, prefix, mark) => {
+                let between = |text: &str| -> Option<(usize, usize)> {
+                    let rest = text.strip_prefix(&**prefix)?;
+                    Some((prefix.len(), prefix.len() + rest.find(&**mark)?))
+                };
+                match scalar(path)? {
+                    Cow::Borrowed(text) => {
+                        between(text).and_then(|(from, to)| text.get(from..to)).map(Cow::Borrowed)
+                    }
+                    Cow::Owned(text) => between(&text)
+                        .and_then(|(from, to)| text.get(from..to))
+                        .map(|t| Cow::Owned(t.to_owned())),
+                }
+            }
             Way::Group(path, regex) => {
                 let text = scalar(path)?;
                 Some(Cow::Owned(regex.captures(&text)?.get(1)?.as_str().to_owned()))

@@ -56,9 +56,11 @@ impl Reader {
     /// Follows these symbols too.
     pub fn follow(&mut self, symbols: &[Symbol]) {
         for symbol in symbols {
+            // Asked for or not: what is not spot has no pair, so that it never reaches a rate.
+            let is_spot = self.venue.is_spot && self.venue.symbols.is_spot(&symbol.name);
             let followed = Followed {
                 symbol: symbol.name.clone(),
-                pair: Some(symbol.pair.clone()),
+                pair: is_spot.then(|| symbol.pair.clone()),
                 sign: Sign::Positive,
             };
             self.memory.followed.entry(CompactString::from(&*symbol.name)).or_insert(followed);
@@ -239,7 +241,12 @@ impl Memory {
         said: &mut Vec<Said>,
     ) {
         let Memory { followed, channels, partial } = self;
-        let Some(name) = rule.symbol.text(tree, row, channels) else { return };
+        let name = match rule.symbol.text(tree, row, channels) {
+            Some(name) => name,
+            // In a recording that lost the symbol the price is still one.
+            None if everything => "".into(),
+            None => return,
+        };
         if everything && !followed.contains_key(&*name) && followed.len() < REMEMBERED_MAX {
             let pair = if venue.is_spot { venue.symbols.split(&name) } else { None };
             let new = Followed { symbol: Arc::from(&*name), pair, sign: Sign::Positive };
