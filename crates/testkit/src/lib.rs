@@ -1,9 +1,14 @@
-//! Tests only: a scriptable venue over real sockets, and a proxy that breaks the line on purpose.
-//! It must not know the product: it speaks a small wire format of its own, which [`venue_file`] describes.
+//! Tests only: a scriptable venue over real sockets, private servers, and a proxy that breaks the line on purpose.
+//! It must not know the product: the venue speaks a small wire format of its own, which [`venue_file`] describes.
 
 mod fake_http;
 mod fake_venue;
+mod postgres;
 mod proxy;
+mod rabbitmq;
+mod redis;
+mod server;
+pub mod servers;
 mod wait;
 mod wire;
 
