@@ -5,7 +5,7 @@ use crate::{
     body::{AnswerBody, Ended},
     error::Problem,
     original,
-    routes::Route,
+    paths::Route,
     say,
     state::Server,
     watch::{Phase, Watch},

@@ -1,7 +1,7 @@
 //! What the interface counts about itself: requests, how long they took, streams, panics.
 //! It must not know how metrics are collected, nor add a series for every text a client thinks up.
 
-use crate::routes::{ROUTES, Route};
+use crate::paths::{ROUTES, Route};
 use hyper::{Method, StatusCode};
 use metrics::{Counter, Gauge};
 use parking_lot::Mutex;

@@ -226,8 +226,12 @@ impl Start {
         let (cell, meters, stop) = (self.cell.clone(), self.meters.clone(), self.stop.clone());
         match self.key.transport {
             Transport::Stream => {
-                let own = || venue.ws().map(|ws| ws.urls.clone()).unwrap_or_default();
-                let urls = self.key.url.clone().map_or_else(own, |url| vec![url]);
+                let own = venue.ws().map(|ws| ws.urls.clone()).unwrap_or_default();
+                let urls = match (&self.key.url, own.first()) {
+                    (None, _) => own,
+                    (Some(url), Some(first)) => vec![venue::replace_origin(url, first)],
+                    (Some(url), None) => vec![url.clone()],
+                };
                 Connection { context, venue, urls, wants, cell, meters, stop }.run().await;
             }
             Transport::Poll { interval_ms } => {

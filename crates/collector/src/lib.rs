@@ -7,6 +7,7 @@
 
 mod answers;
 mod backoff;
+mod begin;
 mod catalogue;
 mod cell;
 mod connection;

@@ -6,7 +6,8 @@ use crate::{
     secret::{Address, Secret},
     span,
     values::{
-        address, filter, format, list, networks, pairs, prefix, rate_limit, roles, socket, span_ms, text,
+        LogFormat, Role, address, filter, format, list, networks, pairs, prefix, rate_limit, roles, socket,
+        span_ms, text,
     },
 };
 use ipnet::IpNet;
@@ -52,39 +53,6 @@ const LATER: &[&str] = &[
     "bot.webhook_url",
     "bot.webhook_secret",
 ];
-
-/// What a process runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Runs the feeds.
-    Collector,
-    /// Serves HTTP.
-    Api,
-}
-
-impl Role {
-    /// Every role of this version.
-    pub const ALL: [Role; 2] = [Role::Collector, Role::Api];
-    /// Roles of the contract that this version does not have.
-    pub const LATER: [&'static str; 2] = ["recorder", "bot"];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Role::Collector => "collector",
-            Role::Api => "api",
-        }
-    }
-}
-
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people; in colour on a terminal.
-    Human,
-    /// One JSON object per line.
-    Json,
-}
 
 /// The configuration in force.
 #[derive(Debug, Clone)]

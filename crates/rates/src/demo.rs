@@ -3,11 +3,12 @@
 
 use crate::{
     args::DemoArgs,
-    config::{Config, LogFormat},
+    config::Config,
     exit::{Exit, Failure, Outcome},
     output, run,
     service::Service,
     stop, telemetry,
+    values::LogFormat,
     venue_files::VenueFiles,
 };
 use clock::Clock;

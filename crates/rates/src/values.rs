@@ -1,16 +1,43 @@
 //! What the values of the configuration mean: each reader takes a value as written, or says what would be right.
 //! It must not know which key a value stands under.
 
-use crate::{
-    config::{LogFormat, Role},
-    layers::Value,
-    near::did_you_mean,
-    secret::Address,
-    span,
-};
+use crate::{layers::Value, near::did_you_mean, secret::Address, span};
 use ipnet::IpNet;
 use market::Pair;
 use std::net::{IpAddr, SocketAddr};
+
+/// What a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Runs the feeds.
+    Collector,
+    /// Serves HTTP.
+    Api,
+}
+
+impl Role {
+    /// Every role of this version.
+    pub const ALL: [Role; 2] = [Role::Collector, Role::Api];
+    /// Roles of the contract that this version does not have.
+    pub const LATER: [&'static str; 2] = ["recorder", "bot"];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Collector => "collector",
+            Role::Api => "api",
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people; in colour on a terminal.
+    Human,
+    /// One JSON object per line.
+    Json,
+}
 
 /// A text that is not empty.
 pub fn text(value: &Value) -> Result<String, String> {
