@@ -8,13 +8,13 @@ use venue::Venue;
 
 #[test]
 fn every_shipped_file_passes_its_own_examples() {
-    assert!(check("../../venues") >= 6);
+    assert!(check("../../venues") >= 18);
 }
 
 /// The oddest venues we know of, so that the format need not be broken for them.
 #[test]
 fn the_format_can_say_the_oddest_venues() {
-    assert!(check("tests/prototypes") >= 6);
+    assert!(check("tests/prototypes") >= 1);
 }
 
 fn check(folder: &str) -> usize {
