@@ -9,7 +9,7 @@ use crate::{
     service::Service,
     stop, telemetry,
     values::LogFormat,
-    venue_files::VenueFiles,
+    venue_files::{self, VenueFiles},
 };
 use clock::Clock;
 use ipnet::IpNet;
@@ -39,7 +39,9 @@ pub fn demo(args: &DemoArgs) -> Outcome {
         let venues_stop = CancellationToken::new();
         let _stop_venues = venues_stop.clone().drop_guard();
         let listener = run::bind(args.listen).await?;
-        let venues = VenueFiles::load(None)?.check()?;
+        let mut venues = VenueFiles::load(None)?.check()?;
+        let demo = venue_files::demo_venues()?;
+        venues.retain(|venue| demo.contains(venue.id()));
         let (venues, simulated) = simulate(venues, args.seed, &venues_stop).await?;
         let switches = run::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
         begin(&listener, &switches, &simulated);

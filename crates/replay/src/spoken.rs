@@ -76,6 +76,10 @@ impl Spoken {
             for spelling in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
                 spellings.entry(spelling).or_insert(number);
             }
+            // A channel may run into the name: `channel_BASE_QUOTE`.
+            for item in venue.ws().map(|ws| ws.items(symbol)).unwrap_or_default() {
+                spellings.entry(item).or_insert(number);
+            }
         }
         let names = symbols.iter().flat_map(|s| [&s.name, &s.base, &s.quote]);
         let inner = names.flat_map(|name| name.chars()).filter(|c| !c.is_alphanumeric()).collect();
@@ -90,12 +94,9 @@ impl Spoken {
                 let said = said(venue, text, binary)?;
                 said.iter().any(|said| matches!(said, Said::Welcome)).then(|| text.to_owned())
             }),
-            pong: best(venue, &wished, |text, binary| {
-                let said = said(venue, text, binary)?;
-                let pongs =
-                    matches!(said[..], [Said::Heartbeat]) && text.to_ascii_lowercase().contains("pong");
-                pongs.then(|| text.to_owned())
-            }),
+            pong: pong(venue, &wished, |text| text.to_ascii_lowercase().contains("pong"))
+                // One that says something else, where there is no other sign of life.
+                .or_else(|| pong(venue, &wished, |_| true)),
             ping_shape: ping_shape.filter(|shape| !shape.is_empty()),
             cancelling: cancelling_words(venue, &trials),
             venue: Arc::clone(venue),
@@ -266,6 +267,14 @@ fn best<T>(
     // The first of the best, hence not `max_by_key`.
     let found = venue.examples().iter().filter_map(of_kind);
     found.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, found)| found)
+}
+
+/// The sign of life among the examples that answers a ping.
+fn pong(venue: &Arc<Venue>, wished: &HashSet<String>, is_pong: impl Fn(&str) -> bool) -> Option<String> {
+    best(venue, wished, |text, binary| {
+        let said = said(venue, text, binary)?;
+        (matches!(said[..], [Said::Heartbeat]) && is_pong(text)).then(|| text.to_owned())
+    })
 }
 
 fn said(venue: &Arc<Venue>, text: &str, binary: bool) -> Option<Vec<Said>> {

@@ -171,9 +171,7 @@ impl Way {
                 Some(Cow::Owned(regex.captures(&text)?.get(1)?.as_str().to_owned()))
             }
             Way::Composed(parts) => put_together(parts, tree, row).map(Cow::Owned),
-            Way::Channel(path) => {
-                channels.get(&*scalar(path, tree, row)?).map(|s| Cow::Borrowed(s.as_str()))
-            }
+            Way::Channel(path) => channels.get(&*scalar(path, tree, row)?).map(|s| Cow::Borrowed(s.as_str())),
             Way::Lower(way) => {
                 way.text(tree, row, channels).map(|text| Cow::Owned(text.to_ascii_lowercase()))
             }

@@ -67,9 +67,11 @@ impl Reader {
     /// Follows these symbols too.
     pub fn follow(&mut self, symbols: &[Symbol]) {
         for symbol in symbols {
+            // Asked for or not: what is not spot has no pair, so that it never reaches a rate.
+            let is_spot = self.venue.is_spot && self.venue.symbols.is_spot(&symbol.name);
             let followed = Followed {
                 symbol: symbol.name.clone(),
-                pair: Some(symbol.pair.clone()),
+                pair: is_spot.then(|| symbol.pair.clone()),
                 sign: Sign::Positive,
             };
             self.memory.followed.entry(CompactString::from(&*symbol.name)).or_insert(followed);
@@ -216,14 +218,7 @@ impl Memory {
         }
     }
 
-    fn ticks(
-        &mut self,
-        venue: &Venue,
-        rule: &TickRule,
-        tree: Tree<'_>,
-        reads: Reads,
-        said: &mut Vec<Said>,
-    ) {
+    fn ticks(&mut self, venue: &Venue, rule: &TickRule, tree: Tree<'_>, reads: Reads, said: &mut Vec<Said>) {
         if let Some(moment::When::At(time)) =
             rule.not_before.as_ref().map(|m| m.read(tree, &Row::FRAME, &self.channels))
         {
@@ -250,7 +245,12 @@ impl Memory {
         said: &mut Vec<Said>,
     ) {
         let Memory { followed, channels, partial } = self;
-        let Some(name) = rule.symbol.text(tree, row, channels) else { return };
+        let name = match rule.symbol.text(tree, row, channels) {
+            Some(name) => name,
+            // In a recording that lost the symbol the price is still one.
+            None if reads != Reads::Followed => "".into(),
+            None => return,
+        };
         if reads != Reads::Followed && !followed.contains_key(&*name) && followed.len() < REMEMBERED_MAX {
             let pair = if venue.is_spot { venue.symbols.split(&name) } else { None };
             let spelled = rule.spelling.as_ref().filter(|_| reads == Reads::EverythingAsSpelled);
