@@ -147,6 +147,22 @@ fn the_demo_serves_moves_breaks_honestly_and_stops() {
     assert!(original["courses"][0]["value"].is_number(), "{original}");
     assert_eq!(http("GET", &url, "/readyz").0, 200);
 
+    // Every simulated venue passes a trial by its own file.
+    let venues = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../venues");
+    let rows = json(&url, "/api/v1/trade-info");
+    for row in rows["trade_info"].as_array().unwrap() {
+        let (name, place) = (row["venue"].as_str().unwrap(), row["url"].as_str().unwrap());
+        let file = venues.join(format!("{name}.toml")).display().to_string();
+        let pair = if place.starts_with("ws") { "BTC-USDT" } else { "BTC-USD" };
+        let own = ["--url", place, "--allow-private", "127.0.0.1/32", "--json"];
+        let tried = ask(&[["venues", "test", file.as_str(), pair].as_slice(), &own].concat());
+        let said = String::from_utf8_lossy(&tried.stdout).into_owned();
+        assert_eq!(tried.status.code(), Some(0), "{name}: {said}{}", String::from_utf8_lossy(&tried.stderr));
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(said["outcome"], "ticks", "{said}");
+        assert_eq!(said["frames"][0]["ticks"][0]["pair"], pair, "{said}");
+    }
+
     for (arguments, code) in [
         (vec!["get", "BTC-USDT", "--url", &url], 0),
         (vec!["get", "btc", "usdt", "--explain", "--url", &url], 0),
