@@ -30,6 +30,7 @@ pub fn run(args: &RunArgs) -> Outcome {
         let venues = opening::venue_files(&config)?;
         let service = Service {
             venues: venues.check()?,
+            files: venues,
             environment: opening::environment(),
             seed: opening::seed()?,
             demo: false,
