@@ -67,7 +67,12 @@ impl Route {
         if path.starts_with("/api/v1/venues/") {
             return Route(20);
         }
-        let path = if path == "/api/v1/currency_pair" { "/api/v1/currency_pair/" } else { path };
+        // The original endpoints are answered with and without a last slash.
+        let path = match path {
+            "/api/v1/currency_pair" => "/api/v1/currency_pair/",
+            "/api/v1/courses/" => "/api/v1/courses",
+            other => other,
+        };
         ROUTES.iter().position(|route| route.template == path).map_or(Route::OTHER, Route)
     }
 }

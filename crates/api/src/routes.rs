@@ -16,6 +16,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/api/v1/currency_pair", get(original::currency_pair))
         .route("/api/v1/currency_pair/", get(original::currency_pair))
         .route("/api/v1/courses", get(original::courses))
+        .route("/api/v1/courses/", get(original::courses))
         .route("/api/v1/rates", get(rates::all))
         .route("/api/v1/rates/{*pair}", get(rates::one))
         .route("/api/v1/convert", get(rates::convert))

@@ -114,8 +114,9 @@ fn states(server: &Server) -> HashMap<i64, (Value, Option<String>)> {
 
 fn show(row: &TradeRow, states: &HashMap<i64, (Value, Option<String>)>) -> Value {
     match states.get(&row.id) {
+        // What the collector said last may be older than the row.
+        _ if !row.enabled => trade_row::show(row, &"disabled".into(), None),
         Some((state, reason)) => trade_row::show(row, state, reason.as_deref()),
-        None if !row.enabled => trade_row::show(row, &"disabled".into(), None),
         None => trade_row::show(row, &"unknown".into(), None),
     }
 }

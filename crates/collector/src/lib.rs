@@ -58,6 +58,7 @@ pub async fn run(
     settings: Settings,
     stop: CancellationToken,
 ) {
+    meters::describe();
     let context = match Context::new(broker, clock, settings) {
         Ok(context) => Arc::new(context),
         Err(error) => {

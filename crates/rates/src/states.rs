@@ -96,11 +96,12 @@ impl States {
         self.venues.get(name)
     }
 
-    /// State and reason of a row of this venue. A demo has rows of its own, which are not those of a store.
-    pub fn row(&self, venue: &str, id: i64) -> (String, String) {
-        let found = self.venues.get(venue).filter(|_| !self.is_demo);
-        let found = found.and_then(|venue| venue.rows.iter().find(|row| row.id == id)).cloned();
-        found.map_or((UNKNOWN.to_owned(), String::new()), |row| (row.state, row.reason.unwrap_or_default()))
+    /// State and reason of a row, by its id alone: a row whose venue is none is told under another name than it
+    /// says itself. A demo has rows of its own, which are not those of a store.
+    pub fn row(&self, id: i64) -> (String, Option<String>) {
+        let mut rows = self.venues.values().filter(|_| !self.is_demo).flat_map(|venue| &venue.rows);
+        let found = rows.find(|row| row.id == id).cloned();
+        found.map_or((UNKNOWN.to_owned(), None), |row| (row.state, row.reason))
     }
 }
 
@@ -111,14 +112,16 @@ mod tests {
     #[test]
     fn rows_have_their_server_s_state_or_none() {
         let body = r#"{"venues":[{"v":1,"venue":"a","state":"live","connections":[{"id":"1","last_error":null}],
-            "rows":[{"id":7,"state":"invalid","reason":"url: no"}],"pairs":[{}]}]}"#;
+            "rows":[{"id":7,"state":"invalid","reason":"url: no"}],"pairs":[{}]},
+            {"venue":"unknown","rows":[{"id":9,"state":"invalid","reason":"venue: is empty"}]}]}"#;
         let states = States::of(serde_json::from_str(body).unwrap());
-        assert_eq!(states.row("a", 7), ("invalid".to_owned(), "url: no".to_owned()));
-        assert_eq!(states.row("a", 8), (UNKNOWN.to_owned(), String::new()));
-        assert_eq!(states.row("b", 7), (UNKNOWN.to_owned(), String::new()));
+        assert_eq!(states.row(7), ("invalid".to_owned(), Some("url: no".to_owned())));
+        assert_eq!(states.row(8), (UNKNOWN.to_owned(), None));
+        // Whatever its venue column holds, and be it nothing.
+        assert_eq!(states.row(9), ("invalid".to_owned(), Some("venue: is empty".to_owned())));
         let demo = body.replacen('{', "{\"demo\":true,", 1);
         let states = States::of(serde_json::from_str(&demo).unwrap());
-        assert_eq!(states.row("a", 7), (UNKNOWN.to_owned(), String::new()));
+        assert_eq!(states.row(7), (UNKNOWN.to_owned(), None));
         assert_eq!(states.venue("a").unwrap().state, "live");
     }
 }

@@ -49,6 +49,8 @@ pub(crate) enum Heard {
     Subscribe(Vec<usize>),
     /// It no longer wants these.
     Unsubscribe(Vec<usize>),
+    /// It wants these and nothing else.
+    Replace(Vec<usize>),
 }
 
 impl Spoken {
@@ -136,6 +138,9 @@ impl Spoken {
             return Heard::Ping;
         }
         let wanted = self.symbols_in(message);
+        if self.venue.ws().is_some_and(|ws| ws.replaces) {
+            return Heard::Replace(wanted);
+        }
         let cancels = words(message).iter().any(|word| self.cancelling.contains(word));
         if cancels { Heard::Unsubscribe(wanted) } else { Heard::Subscribe(wanted) }
     }
@@ -163,7 +168,15 @@ impl Spoken {
             let has = |word: &str| words.contains(word.to_ascii_lowercase().as_str());
             (has(&symbol.name) || has(&symbol.base) && has(&symbol.quote)).then_some(number)
         };
-        self.symbols.iter().enumerate().filter_map(asked).collect()
+        let found: Vec<usize> = self.symbols.iter().enumerate().filter_map(asked).collect();
+        if !found.is_empty() {
+            return found;
+        }
+        // Where an address names bases only, every quote is asked for.
+        let of_base = |(number, symbol): (usize, &Symbol)| {
+            words.contains(symbol.base.to_ascii_lowercase().as_str()).then_some(number)
+        };
+        self.symbols.iter().enumerate().filter_map(of_base).collect()
     }
 
     /// The acknowledgements of a message about these symbols, with the id that the client gave.
@@ -173,7 +186,7 @@ impl Spoken {
         let (Some(ack), false) = (&self.ack, *heard == Heard::Ping) else { return Vec::new() };
         let (name, numbers) = match (&ack.names, heard) {
             (None, _) => return vec![with_client_id(&ack.text)],
-            (Some(name), Heard::Subscribe(numbers)) => (name, numbers),
+            (Some(name), Heard::Subscribe(numbers) | Heard::Replace(numbers)) => (name, numbers),
             // The only acknowledgement on record says "subscribed".
             (Some(_), _) => return Vec::new(),
         };
@@ -326,7 +339,9 @@ mod tests {
             assert!(spoken.symbols().len() > 150, "{} {}", venue.id(), spoken.symbols().len());
             let gives = |field: fn(Fields) -> bool| spoken.templates().iter().any(|t| field(t.has()));
             assert!(gives(|has| has.last), "{}", venue.id());
-            assert!(venue.ws().is_none() || gives(|has| has.bid) && gives(|has| has.ask), "{}", venue.id());
+            let ticks = || venue.examples().iter().flat_map(|example| &example.ticks);
+            assert_eq!(gives(|has| has.bid), ticks().any(|tick| tick.bid.is_some()), "{}", venue.id());
+            assert_eq!(gives(|has| has.ask), ticks().any(|tick| tick.ask.is_some()), "{}", venue.id());
         }
     }
 
@@ -338,7 +353,8 @@ mod tests {
             let symbols: Vec<Symbol> = spoken.symbols()[..3].to_vec();
             let (mut id, mut heard) = (40, Vec::new());
             for outgoing in ws.subscribe(&symbols, &symbols, &mut id) {
-                let Heard::Subscribe(numbers) = spoken.hear(&outgoing.text) else {
+                let (Heard::Subscribe(numbers) | Heard::Replace(numbers)) = spoken.hear(&outgoing.text)
+                else {
                     panic!("{}", outgoing.text)
                 };
                 for ack in spoken.acks(&outgoing.text, &Heard::Subscribe(numbers.clone())) {
@@ -351,9 +367,13 @@ mod tests {
                 heard.extend(numbers);
             }
             heard.sort_unstable();
+            // A symbol may need several messages.
+            heard.dedup();
             assert_eq!(heard, [0, 1, 2], "{}", venue.id());
             for outgoing in ws.unsubscribe(&symbols[..1], &symbols[1..], &mut id) {
-                assert_eq!(spoken.hear(&outgoing.text), Heard::Unsubscribe(vec![0]), "{}", outgoing.text);
+                let meant =
+                    if ws.replaces { Heard::Replace(vec![1, 2]) } else { Heard::Unsubscribe(vec![0]) };
+                assert_eq!(spoken.hear(&outgoing.text), meant, "{}", outgoing.text);
             }
             let ping = ws.ping_for(&Variables::new()).filter(|ping| ping.frame == PingFrame::Text);
             let Some(ping) = ping else { continue };

@@ -49,6 +49,8 @@ pub struct Ws {
     pub frame_bytes_max: usize,
     /// Whether the subscription is part of the address: then a change of symbols needs a new connection.
     pub subscribes_by_url: bool,
+    /// Whether a subscription replaces the one before.
+    pub replaces: bool,
     pub(crate) subscription: Arc<Subscription>,
     pub(crate) ping: Option<PingSpec>,
 }

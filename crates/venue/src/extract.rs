@@ -19,6 +19,8 @@ enum Way {
     Plain(Path),
     /// The text after a prefix.
     After(Source, Box<str>),
+    /// The text between a prefix and the next mark.
+    Between(Source, Box<str>, Box<str>),
     /// The one group of a regular expression.
     Group(Source, Regex),
     /// Literal parts and values in turn: `{#1}/{#2}`.
@@ -46,9 +48,10 @@ enum Part {
 pub(crate) type Channels = std::collections::HashMap<String, String>;
 
 impl Extract {
-    /// Reads `"path"`, `{ at = "path", after = "prefix" }`, `{ at = "path", match = "regex(group)" }`,
-    /// `{ text = "{path}/{path}" }` (in the place of `at` too), `{ channel = "path" }`, or a list of such: the
-    /// first that gives a text. `case = "lower"` beside any of them gives small letters.
+    /// Reads `"path"`, `{ at = "path", after = "prefix" }`, also with `before = "mark"`,
+    /// `{ at = "path", match = "regex(group)" }`, `{ text = "{path}/{path}" }` (in the place of `at` too),
+    /// `{ channel = "path" }`, or a list of such: the first that gives a text. `case = "lower"` beside any of them
+    /// gives small letters.
     pub fn parse(value: &Value<'_>) -> Result<Extract, FileError> {
         let ways = value.one_or_more()?.iter().map(way).collect::<Result<Box<[_]>, _>>()?;
         if ways.is_empty() { Err(value.error("is an empty list")) } else { Ok(Extract { ways }) }
@@ -81,7 +84,11 @@ fn way(value: &Value<'_>) -> Result<Way, FileError> {
     let mut fields = value.table()?;
     let (at, after, group) = (fields.take("at"), fields.take("after"), fields.take("match"));
     let (text, channel, case) = (fields.take("text"), fields.take("channel"), fields.take("case"));
+    let before = fields.take("before");
     fields.finish()?;
+    if let Some(before) = before.as_ref().filter(|_| after.is_none() || group.is_some()) {
+        return Err(before.error("goes with `after`"));
+    }
     let source = match (&at, &text, &channel) {
         (Some(at), None, None) => Source::At(path(at)?),
         (None, Some(text), None) => Source::Composed(composed(text)?),
@@ -91,7 +98,10 @@ fn way(value: &Value<'_>) -> Result<Way, FileError> {
         _ => return Err(value.error(ONE_SOURCE)),
     };
     let way = match (source, after, group) {
-        (source, Some(after), None) => Way::After(source, after.text()?.into()),
+        (source, Some(after), None) => match before {
+            None => Way::After(source, after.text()?.into()),
+            Some(before) => Way::Between(source, after.text()?.into(), before.text()?.into()),
+        },
         (source, None, Some(group)) => {
             let regex = Regex::new(group.text()?)
                 .map_err(|e| group.error(format!("is no regular expression: {e}")))?;
@@ -166,6 +176,20 @@ impl Way {
                 Cow::Borrowed(text) => text.strip_prefix(&**prefix).map(Cow::Borrowed),
                 Cow::Owned(text) => text.strip_prefix(&**prefix).map(|t| Cow::Owned(t.to_owned())),
             },
+            Way::Between(source, prefix, mark) => {
+                let between = |text: &str| -> Option<(usize, usize)> {
+                    let rest = text.strip_prefix(&**prefix)?;
+                    Some((prefix.len(), prefix.len() + rest.find(&**mark)?))
+                };
+                match source.text(tree, row)? {
+                    Cow::Borrowed(text) => {
+                        between(text).and_then(|(from, to)| text.get(from..to)).map(Cow::Borrowed)
+                    }
+                    Cow::Owned(text) => between(&text)
+                        .and_then(|(from, to)| text.get(from..to))
+                        .map(|t| Cow::Owned(t.to_owned())),
+                }
+            }
             Way::Group(source, regex) => {
                 let text = source.text(tree, row)?;
                 Some(Cow::Owned(regex.captures(&text)?.get(1)?.as_str().to_owned()))

@@ -44,7 +44,7 @@ fn a_mistake_is_named_with_its_line_and_key() {
     for (from, to, want) in [
         ("format = 1", "format = 2", "plain.toml:1: format: is a version"),
         ("format = 1\n", "", "plain.toml:1: format: is missing"),
-        ("name = \"Plain\"", "nmae = \"Plain\"", "plain.toml:1: name: is missing"),
+        ("name = \"Plain\"", "nmae = \"Plain\"", "plain.toml:2: nmae: is not a key here; did you mean name?"),
         ("homepage", "speed = 3\nhomepage", "plain.toml:3: speed: is not a key here; known: "),
         ("{BASE}-{QUOTE}", "{BASE}", "plain.toml:5: symbols.form: spells one side only"),
         ("{BASE}-{QUOTE}", "BTC", "plain.toml:5: symbols.form: must hold {BASE} and {QUOTE}"),

@@ -1,7 +1,10 @@
 //! Recordings decoded offline: small ones of our own, and, where they are at hand, real traffic against the rows
 //! that must come out of it. They must not know how a venue file is read.
 
-use replay::{DecodeSummary, decode};
+use replay::{
+    DecodeSummary, Recording, decode,
+    recording::{Direction, Line, Transport},
+};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -10,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use venue::Venue;
+use venue::{Frame, Reader, Said, Venue};
 
 pub fn venue(name: &str) -> Arc<Venue> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../venues/{name}.toml"));
@@ -72,8 +75,8 @@ pub fn shared() -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
-/// Recordings and the venue files that read them.
-const RECORDED: &[(&str, &str)] = &[
+/// Which venue file reads which recording.
+const RECORDINGS: &[(&str, &str)] = &[
     ("binance", "binance_spot.2021"),
     ("binance", "binance_spot.samples"),
     ("binance-us", "binance_us.2021"),
@@ -156,7 +159,7 @@ fn real_traffic_gives_every_expected_row_and_nothing_else() {
         return;
     };
     let mut failures = Vec::new();
-    for (name, recording) in RECORDED {
+    for (name, recording) in RECORDINGS {
         let text = fs::read_to_string(folder.join(format!("{recording}.jsonl"))).unwrap();
         let expected =
             fs::read_to_string(folder.join(format!("expected/{recording}.jsonl"))).unwrap_or_default();
@@ -164,6 +167,77 @@ fn real_traffic_gives_every_expected_row_and_nothing_else() {
         failures.extend(difference(name, recording, &text, &expected));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Each frame of the recording is understood, if only as something to leave alone.
+#[test]
+fn real_traffic_is_understood_whole() {
+    let Some(folder) = shared() else {
+        skipped("no recordings of real traffic at hand (RATES_SHARED)");
+        return;
+    };
+    let mut failures = Vec::new();
+    for (name, recording) in RECORDINGS {
+        let venue = venue(name);
+        let recording = Recording::open(&folder.join(format!("{recording}.jsonl"))).unwrap();
+        let mut readers = BTreeMap::new();
+        for line in recording.lines.iter().filter(|line| line.direction == Direction::In) {
+            // The answer to a token call is not for the reader.
+            if line.transport == Transport::Http && venue.http().is_none() {
+                continue;
+            }
+            let reader = readers.entry(line.connection).or_insert_with(|| venue.reader_of_everything());
+            let said = said_by(reader, line);
+            if said.iter().any(|said| matches!(said, Said::Unknown | Said::Rejected(_))) {
+                failures.push(format!("{name}: {}: {said:?}", line.number));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Frames from documentation, each by itself: the recording says what it is.
+#[test]
+fn control_frames_are_understood_one_by_one() {
+    let Some(folder) = shared() else {
+        skipped("no recordings of real traffic at hand (RATES_SHARED)");
+        return;
+    };
+    let text = fs::read_to_string(folder.join("control_frames.docs.jsonl")).unwrap();
+    let recording = Recording::read("control_frames.docs", text.as_bytes()).unwrap();
+    let mut seen = 0;
+    for (line, text) in recording.lines.iter().zip(text.lines()) {
+        let about: Value = serde_json::from_str(text).unwrap();
+        let name = match about["venue"].as_str().unwrap() {
+            "binance_spot" => "binance",
+            "binance_us" => "binance-us",
+            "bybit_spot" => "bybit",
+            "gateio_futures" => "gateio",
+            "bitget_spot" => "bitget",
+            "mexc_futures" => "mexc",
+            other => other,
+        };
+        let there = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../venues/{name}.toml")).exists();
+        if line.direction == Direction::Out || !there {
+            continue;
+        }
+        seen += 1;
+        let said = said_by(&mut venue(name).reader_of_everything(), line);
+        let what = about["what"].as_str().unwrap();
+        let good = said.iter().all(|said| {
+            matches!(
+                (what, said),
+                ("ack", Said::Acknowledged { .. })
+                    | ("error", Said::Problem(_))
+                    | ("reconnect", Said::Reconnect(_))
+                    | ("ping", Said::Reply(_))
+                    | ("pong" | "heartbeat", Said::Heartbeat)
+                    | ("data", Said::Tick(_))
+            )
+        });
+        assert!(good && !said.is_empty(), "{}: {name}: {what}: {said:?}", line.number);
+    }
+    assert!(seen >= 16, "{seen}");
 }
 
 /// Single frames of many venues in one recording: each is read by its own venue's file.
@@ -222,6 +296,13 @@ fn difference(name: &str, recording: &str, text: &str, expected: &str) -> Option
     let (found, wanted) = (row(found, different), row(wanted, different));
     let lines = wrong.len();
     Some(format!("{recording}: {lines} lines differ; (found, expected): {:#?}", (found, wanted)))
+}
+
+fn said_by(reader: &mut Reader, line: &Line) -> Vec<Said> {
+    let frame = if line.binary { Frame::Binary(&line.data) } else { Frame::Text(&line.data) };
+    let mut said = Vec::new();
+    reader.read(frame, &mut said).unwrap();
+    said
 }
 
 fn by_line(text: &str, row: impl Fn(&Value) -> Value) -> BTreeMap<u64, Vec<Value>> {

@@ -5,7 +5,14 @@ use crate::client::{Client, SOON, http, http_with};
 use market::{Price, VenueId};
 use replay::{Mode, SimulatedVenue, Simulation, simulate_with};
 use rust_decimal::Decimal;
-use std::{collections::BTreeSet, fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{Instant, sleep},
@@ -14,7 +21,13 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use venue::{Frame, Observation, PingFrame, Reader, Said, Symbol, Variables, Venue};
 
+/// Every venue file that can be simulated; of the others is said once why not.
 fn venues() -> Vec<Arc<Venue>> {
+    static VENUES: OnceLock<Vec<Arc<Venue>>> = OnceLock::new();
+    VENUES.get_or_init(read_venues).clone()
+}
+
+fn read_venues() -> Vec<Arc<Venue>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../venues");
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let toml = paths.filter(|path| path.extension().is_some_and(|e| e == "toml"));
@@ -86,6 +99,11 @@ impl Follower {
         let mut client = Client::connect(simulated.addr, path(url, simulated.addr)).await;
         let (mut reader, mut next_id) = (venue.reader(), 1);
         reader.follow(symbols);
+        if venue.ws().unwrap().waits_for_welcome {
+            let mut said = Vec::new();
+            reader.read(Frame::Text(client.text().await.as_bytes()), &mut said).unwrap();
+            assert_eq!(said, [Said::Welcome], "{}", venue.id());
+        }
         for outgoing in venue.ws().unwrap().subscribe(symbols, symbols, &mut next_id) {
             client.say(&outgoing.text).await;
         }

@@ -1,0 +1,93 @@
+//! The product as its user runs it: the release binary, its own folder, store and venue file.
+//! It must not know what is measured.
+
+use crate::{
+    http,
+    process::{Folder, Process},
+};
+use anyhow::Context;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use store::{NewTradeRow, Seed};
+use tokio::time::Instant;
+
+/// The name of the venue on this machine.
+const VENUE: &str = "local-venue";
+
+/// A running product.
+#[derive(Debug)]
+pub struct Product {
+    /// Its process.
+    pub process: Process,
+    /// Where it serves.
+    pub address: SocketAddr,
+    /// From the start of the process to the first answer of `/livez`.
+    pub serving_after: Duration,
+    /// When the process was started.
+    pub started: Instant,
+    _dir: Folder,
+}
+
+impl Product {
+    /// Starts `rates run`; `words` are what starts a program where servers run. `pairs` are its rows, one each.
+    pub async fn start(
+        words: impl Fn(&str) -> Vec<String>,
+        venue_file: &str,
+        pairs: &[String],
+    ) -> anyhow::Result<Product> {
+        let dir = Folder::new()?;
+        let venues = dir.path().join("venues");
+        std::fs::create_dir(&venues)?;
+        std::fs::write(venues.join(format!("{VENUE}.toml")), venue_file)?;
+        let store = store_with(dir.path(), pairs).await?;
+        let mut words = words(&binary()?.to_string_lossy());
+        let venues = venues.to_string_lossy().into_owned();
+        let more = [
+            "run",
+            "--listen",
+            "127.0.0.1:0",
+            "--store",
+            &store,
+            "--venues-dir",
+            &venues,
+            "--allow-private",
+            "127.0.0.0/8",
+        ];
+        words.extend(more.map(str::to_owned));
+        let started = Instant::now();
+        let mut process = Process::start(&words, dir.path())?;
+        let address = process.address().await?;
+        http::get_until_ok(address, "/livez", Duration::from_secs(20)).await?;
+        Ok(Product { process, address, serving_after: started.elapsed(), started, _dir: dir })
+    }
+
+    /// Waits until it answers for that target.
+    pub async fn until_answers(&self, target: &str) -> anyhow::Result<http::Answer> {
+        let answer = http::get_until_ok(self.address, target, Duration::from_secs(20)).await;
+        answer.with_context(|| format!("the product said: {}", self.process.said()))
+    }
+}
+
+/// A store whose only rows are these, so that nothing but this machine is asked.
+async fn store_with(dir: &Path, pairs: &[String]) -> anyhow::Result<String> {
+    let url = format!("sqlite://{}", dir.join("rates.db").display());
+    let row = |pair: &String| NewTradeRow {
+        venue: VENUE.to_owned(),
+        currency_pair: pair.clone(),
+        ..NewTradeRow::default()
+    };
+    let seed = Seed { rows: pairs.iter().map(row).collect(), venues: Vec::new() };
+    let store = store::open(&url, seed).await?;
+    store.close().await;
+    Ok(url)
+}
+
+/// The release binary, built beside this one.
+pub fn binary() -> anyhow::Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name("rates");
+    anyhow::ensure!(path.exists(), "{} is missing: cargo build --release -p rates -p bench", path.display());
+    Ok(path)
+}
