@@ -65,6 +65,9 @@ impl Spoken {
         if trials.is_empty() {
             return Err(cannot("it spells none of the demo's pairs"));
         }
+        if has_symbol_in_path(venue, &symbols) {
+            return Err(cannot("its address holds the symbol in the path"));
+        }
         let wished = wished_words(venue, &trials);
         let templates = templates(venue, &trials, &wished);
         if templates.is_empty() {
@@ -200,6 +203,17 @@ impl Spoken {
 fn words(text: &str) -> HashSet<String> {
     let long = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() >= 3);
     long.map(str::to_ascii_lowercase).collect()
+}
+
+/// Whether requests for different symbols go to different paths: one address in a row cannot stand for them.
+fn has_symbol_in_path(venue: &Venue, symbols: &[Symbol]) -> bool {
+    let Some(http) = venue.http().filter(|_| venue.ws().is_none()) else { return false };
+    let paths: HashSet<String> = symbols
+        .iter()
+        .flat_map(|symbol| http.requests(std::slice::from_ref(symbol), None))
+        .map(|request| request.url.split('?').next().unwrap_or_default().to_owned())
+        .collect();
+    paths.len() > 1
 }
 
 /// The words of a subscription of this venue, symbols left out: its channels are among them.
