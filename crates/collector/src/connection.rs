@@ -171,16 +171,13 @@ impl Life {
             number: self.number,
             meters: connection.meters.clone(),
         };
-        let (number, events, meters) = (self.number, self.events.clone(), connection.meters.clone());
+        let (number, events) = (self.number, self.events.clone());
         let supervised = async move {
             // A mistake of ours in reading one venue must not end anything else.
-            let end = AssertUnwindSafe(session.run()).catch_unwind().await.unwrap_or_else(|_| {
-                meters.panic();
-                End {
-                    cause: Cause::Panicked,
-                    words: "the feed failed inside the program".to_owned(),
-                    flowed: Duration::ZERO,
-                }
+            let end = AssertUnwindSafe(session.run()).catch_unwind().await.unwrap_or_else(|_| End {
+                cause: Cause::Panicked,
+                words: "the feed failed inside the program".to_owned(),
+                flowed: Duration::ZERO,
             });
             if events.send((number, Event::Ended(end))).await.is_err() {
                 tracing::debug!("a session outlived its connection");

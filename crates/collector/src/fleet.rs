@@ -212,7 +212,6 @@ impl Start {
             if AssertUnwindSafe(self.once()).catch_unwind().await.is_ok() || self.stop.is_cancelled() {
                 return;
             }
-            self.meters.panic();
             tracing::error!(venue = %self.venue.id(), connection = self.cell.id(), "a feed failed inside the program; it is started again");
             tokio::select! {
                 () = self.stop.cancelled() => return,

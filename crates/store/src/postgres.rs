@@ -69,7 +69,7 @@ async fn open_unbounded(url: &str, seed: Seed) -> Result<PostgresStore, StoreErr
         .await
         .map_err(|error| StoreError::Unavailable(error.into()))?;
     let stopped = stop.clone();
-    tasks.spawn(async move { stopped.run_until_cancelled(watcher.run()).await });
+    tasks.spawn(async move { stopped.run_until_cancelled(Box::pin(watcher.run())).await });
     tasks.close();
     Ok(PostgresStore { pool, changes, stop, tasks })
 }

@@ -410,7 +410,7 @@ async fn candles_are_kept_to_the_digit_and_found_by_range(place: &dyn Place) {
     store.put_candles(&others).await.unwrap();
     store.put_candles(&[]).await.unwrap();
     for other in &others {
-        assert_eq!(store.candles(&all_of(&other.key)).await.unwrap(), [other.clone()]);
+        assert_eq!(store.candles(&all_of(&other.key)).await.unwrap(), std::slice::from_ref(other));
     }
     assert_eq!(store.candles(&all_of(&minute(0))).await.unwrap(), candles);
     let range = CandleRange { from: at(60_000), to: at(240_000), ..all_of(&minute(0)) };

@@ -95,7 +95,7 @@ impl Postgres {
                 ask.args(["-q", "-t", "1", "-h", "127.0.0.1", "-p", &number.to_string()]);
                 server::run(&mut ask).is_ok()
             }),
-            patience: Duration::from_secs(30),
+            patience: Duration::from_secs(60),
             last: Signal::QUIT,
         };
         let server = Arc::new(Server::start(place, program)?);

@@ -104,7 +104,7 @@ impl RabbitMq {
             answers: Box::new(move || {
                 server::exchange(amqp, b"AMQP\x00\x00\x09\x01").is_ok_and(|said| said.first() == Some(&1))
             }),
-            patience: Duration::from_secs(60),
+            patience: Duration::from_secs(120),
             last: Signal::KILL,
         };
         let server = Arc::new(Server::start(place, server)?);

@@ -53,18 +53,19 @@ const LOG_LINES: usize = 25;
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// Reads the ids of what runs, line by line, until the test process is gone, however it went; then cleans up.
+/// A program's group is told apart from it: some begin as a script, which dies without its child. (No `--` before a
+/// group: not every shell's own `kill` knows it.)
 const KEEPER: &str = r#"
 now=
 while read -r pids; do now=$pids; done
+any() { for p in $now; do kill -0 "-$p" 2>/dev/null && return 0; done; return 1; }
 for p in $now; do kill -CONT "$p"; kill -"$2" "$p"; done 2>/dev/null
+[ "$2" = KILL ] && for p in $now; do kill -KILL "-$p"; done 2>/dev/null
 i=0
-while [ $i -lt 50 ]; do
-    alive=
-    for p in $now; do kill -0 "$p" 2>/dev/null && alive=1; done
-    [ -z "$alive" ] && break
-    sleep 0.1; i=$((i + 1))
-done
-for p in $now; do kill -KILL -- "-$p"; done 2>/dev/null
+while any && [ $i -lt 50 ]; do sleep 0.1; i=$((i + 1)); done
+for p in $now; do kill -KILL "-$p"; done 2>/dev/null
+i=0
+while any && [ $i -lt 50 ]; do sleep 0.1; i=$((i + 1)); done
 rm -rf -- "$1"
 "#;
 
@@ -274,9 +275,11 @@ fn stat(pid: u32) -> Option<(char, u32)> {
     Some((rest.next()?.chars().next()?, rest.next()?.parse().ok()?))
 }
 
-/// A zombie runs no more, whoever forgot to fetch it.
+/// A zombie runs no more, whoever forgot to fetch it; but its threads may be at their end later than it is, and hold
+/// its ports until then.
 fn runs(pid: u32) -> bool {
-    stat(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
+    let threads = || std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    stat(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X') || threads() > 1)
 }
 
 /// A process and all its descendants, also those in sessions of their own, parents first.

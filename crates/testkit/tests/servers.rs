@@ -119,7 +119,9 @@ fn a_test_that_is_killed_leaves_nothing_behind() {
     const CHILD: &str = "RATES_TEST_KILLED";
     if std::env::var_os(CHILD).is_some() {
         let (postgres, redis) = (Postgres::start().unwrap(), Redis::start().unwrap());
-        let said = format!("{}\n{}\n", postgres.folder().display(), redis.folder().display());
+        let rabbit = RabbitMq::start().unwrap();
+        let folders = [postgres.folder(), redis.folder(), rabbit.folder()];
+        let said: String = folders.iter().map(|folder| format!("{}\n", folder.display())).collect();
         std::fs::write(std::env::var_os(CHILD).unwrap(), said).unwrap();
         std::process::abort();
     }
@@ -132,7 +134,7 @@ fn a_test_that_is_killed_leaves_nothing_behind() {
         .status;
     assert!(!status.success());
     let said = std::fs::read_to_string(file.path()).unwrap();
-    assert_eq!(said.lines().count(), 2);
+    assert_eq!(said.lines().count(), 3);
     for folder in said.lines().map(Path::new) {
         wait_until("the folder is gone", || !folder.exists());
         wait_until("no process is left", || left_in(folder).is_empty());

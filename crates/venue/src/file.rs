@@ -150,6 +150,7 @@ fn ws(mut fields: Fields<'_>, frames: &Frames) -> Result<Ws, FileError> {
         settle_ms: fields.millis("settle")?.unwrap_or(0),
         frame_bytes_max: frames.bytes_max,
         subscribes_by_url: subscription.mode == Mode::Url,
+        replaces: subscription.mode == Mode::Replace,
         subscription: Arc::new(subscription),
         ping: fields.table("ping")?.map(ping).transpose()?,
     };
@@ -254,6 +255,7 @@ fn http(mut fields: Fields<'_>, frames: &Frames) -> Result<Http, FileError> {
         symbols_max: fields.count("symbols_per_request")?.unwrap_or(200),
         url,
         headers: headers(&mut fields)?,
+        key_headers: Vec::new(),
         tiers: tiers.into(),
     };
     fields.finish()?;

@@ -121,6 +121,24 @@ async fn failures_back_off_and_are_told_apart() {
     }
 }
 
+/// A venue that is asked every five minutes is not dark for five minutes because the network came a little late.
+#[tokio::test]
+async fn a_host_that_is_not_reached_is_tried_again_before_its_interval() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let file = venue_file("", &format!("url = \"http://{nobody}/p?q={{symbols}}\"\ninterval = \"1h\"\n"));
+    let mut settings = settings();
+    settings.timing.backoff.base = Duration::from_millis(100);
+    let world = World::start(vec![venue("a", &file)], vec![row(1, "a", "BTC-USD")], settings).await;
+    let tries = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    until("it is tried again and again", PATIENCE, || {
+        let next = world.status("a").and_then(|status| status.connections.first()?.until);
+        tries.borrow_mut().extend(next);
+        tries.borrow().len() > 5
+    })
+    .await;
+    world.connection_is("a", "http-1", ConnectionState::BackingOff).await;
+}
+
 #[tokio::test]
 async fn a_symbol_that_the_answer_does_not_mention_has_no_data() {
     let fake = fake(answer(200, r#"[{"s":"BTC-USD","p":"1.5"}]"#)).await;
