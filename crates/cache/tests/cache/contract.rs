@@ -1,41 +1,13 @@
 //! What every cache must do, as plain functions over `&dyn Cache`; the list of backends is at the end.
 //! It must not know any backend but by its address.
 
+use crate::lab::{known, tick, venue};
 use cache::Cache;
-use market::{Flags, Newest, Pair, Price, Sequence, Tick, Timestamp, VenueId};
+use market::{Flags, Newest, Price, Sequence, Tick};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use std::collections::BTreeMap;
-
-/// A tick at a time, with the sides named by letters: `l`, `b`, `a`.
-fn tick(pair: &str, at: i64, sides: &str) -> Tick {
-    let price = |side: char| sides.contains(side).then(|| Price::parse(&at.to_string()).unwrap());
-    Tick {
-        pair: Pair::parse(pair).unwrap(),
-        symbol: pair.into(),
-        last: price('l'),
-        bid: price('b'),
-        ask: price('a'),
-        venue_time: Some(Timestamp::from_millis(at)),
-        received_at: Timestamp::from_millis(at),
-        sequence: Sequence::new("1"),
-        flags: Flags::NONE,
-    }
-}
-
-fn venue(name: &str) -> VenueId {
-    VenueId::parse(name).unwrap()
-}
-
-/// What a board makes of it.
-async fn known(cache: &dyn Cache) -> BTreeMap<(VenueId, Pair), Newest> {
-    let mut known = BTreeMap::<_, Newest>::new();
-    for (venue, tick) in cache.all().await.unwrap() {
-        known.entry((venue, tick.pair.clone())).or_default().apply(&tick);
-    }
-    known
-}
 
 async fn an_empty_one_is_up_and_knows_nothing(cache: &dyn Cache) {
     assert!(cache.is_up());
@@ -118,11 +90,8 @@ async fn any_order_and_repetition_give_the_same(cache: &dyn Cache) {
 #[tokio::test]
 async fn what_is_no_cache_is_refused_without_its_password() {
     for (url, expect) in [
-        ("redis://:hunter2@host", "redis:// is a cache that this version does not have yet; write memory://"),
-        (
-            "rediss://:hunter2@host",
-            "rediss:// is a cache that this version does not have yet; write memory://",
-        ),
+        ("redis://:hunter2@host:none", "redis:…: not a cache address; write memory:// or redis://"),
+        ("rediss:hunter2@host", "rediss:…: not a cache address; write memory:// or redis://"),
         ("memcached://u:hunter2@host", "memcached:…: not a cache address; write memory:// or redis://"),
         ("memory://elsewhere", "memory:…: not a cache address; write memory:// or redis://"),
         ("", ":…: not a cache address; write memory:// or redis://"),
@@ -139,7 +108,7 @@ macro_rules! contract {
         mod $backend {
             $(#[tokio::test]
             async fn $test() {
-                super::$test(&*$open.await.unwrap()).await;
+                super::$test(&*$open.await).await;
             })*
         }
     };
@@ -155,5 +124,6 @@ macro_rules! contract {
 }
 
 contract! {
-    memory: cache::open("memory://"),
+    memory: async { cache::open("memory://").await.unwrap() },
+    redis: crate::lab::cache(&crate::lab::shared()),
 }
