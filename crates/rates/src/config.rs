@@ -44,7 +44,6 @@ pub const KEYS: &[Key] = &[
 /// Keys of the contract whose part of the product is not in this version: they are read, so that one file serves
 /// every version, and said to have no effect.
 const LATER: &[&str] = &[
-    "prefix",
     "retention.1m",
     "retention.1h",
     "retention.1d",
@@ -99,6 +98,8 @@ pub struct Config {
     pub broker: Address,
     /// What keeps the last ticks.
     pub cache: Address,
+    /// Begins the name of everything on a shared broker or cache.
+    pub prefix: String,
     /// More venue files.
     pub venues_dir: Option<PathBuf>,
     /// Networks that are not public and may be connected to all the same.
@@ -222,7 +223,7 @@ impl Reading {
         let store = self.key("store", Address::new("sqlite://rates.db"), address, ToString::to_string);
         let broker = self.key("broker", Address::new("memory://"), address, ToString::to_string);
         let cache = self.key("cache", Address::new("memory://"), address, ToString::to_string);
-        self.key("prefix", "rates".to_owned(), prefix, Clone::clone);
+        let prefix = self.key("prefix", "rates".to_owned(), prefix, Clone::clone);
         let venues_dir = self.key(
             "venues_dir",
             None,
@@ -246,7 +247,7 @@ impl Reading {
             limit.map_or("off".to_owned(), |per_second| format!("{per_second}/s"))
         });
         let trusted_proxies = self.key("api.trusted_proxies", Vec::new(), networks, |all| join(all));
-        for key in LATER.iter().copied().filter(|key| *key != "prefix") {
+        for key in LATER.iter().copied() {
             let secret = key == "bot.webhook_secret";
             self.key(
                 key,
@@ -281,6 +282,7 @@ impl Reading {
             store,
             broker,
             cache,
+            prefix,
             venues_dir,
             allow_private,
             stale_after_ms,
