@@ -43,14 +43,8 @@ pub const KEYS: &[Key] = &[
 
 /// Keys of the contract whose part of the product is not in this version: they are read, so that one file serves
 /// every version, and said to have no effect.
-const LATER: &[&str] = &[
-    "retention.1m",
-    "retention.1h",
-    "retention.1d",
-    "bot.admins",
-    "bot.webhook_url",
-    "bot.webhook_secret",
-];
+const LATER: &[&str] =
+    &["retention.1m", "retention.1h", "retention.1d", "bot.admins", "bot.webhook_url", "bot.webhook_secret"];
 
 /// What a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
