@@ -94,7 +94,7 @@ pub(crate) fn batches(
     ticks: Vec<Tick>,
 ) -> impl Iterator<Item = Message> {
     let mut rest = ticks;
-    let mut next = move || {
+    let next = move || {
         if rest.is_empty() {
             return None;
         }
@@ -102,7 +102,7 @@ pub(crate) fn batches(
         Some(std::mem::replace(&mut rest, after))
     };
     let venue = venue.clone();
-    std::iter::from_fn(move || next()).filter_map(move |ticks| {
+    std::iter::from_fn(next).filter_map(move |ticks| {
         Message::ticks(&TickBatch { v: TickBatch::VERSION, venue: venue.clone(), sent_at, ticks })
     })
 }

@@ -54,6 +54,8 @@ pub(crate) enum Trouble {
     Timeout { what: &'static str },
     #[error("the server ended the consumer: its queue was deleted")]
     ConsumerEnded,
+    #[error("the connection has ended")]
+    ConnectionEnded,
 }
 
 impl Link {

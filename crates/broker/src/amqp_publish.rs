@@ -10,11 +10,12 @@ use crate::queue::Taken;
 use futures_util::StreamExt;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Confirmation, Event, PublisherConfirm};
+use lapin::{Channel, Confirmation, Connection, Event, PublisherConfirm};
 use market::{Tick, Timestamp, VenueId};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Most messages on the way at once.
@@ -69,7 +70,7 @@ async fn session(shared: &Shared, latest: &mut Latest, said: &mut Said) -> Resul
     let (connection, channel) = shared.link.connect("publisher").await?;
     within("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
     declare_dead(&shared.link, &channel).await?;
-    let mut events = connection.events_listener();
+    let (line, is_blocked) = watch::channel(false);
     let mut sending = Sending {
         shared,
         channel,
@@ -78,50 +79,40 @@ async fn session(shared: &Shared, latest: &mut Latest, said: &mut Said) -> Resul
         out: VecDeque::new(),
         again: Vec::new(),
         gathered: Gathered::default(),
+        is_blocked,
     };
     sending.say_everything();
     said.connected();
     shared.publisher_is_up.send_replace(true);
-    let (mut is_blocked, mut again) = (false, tokio::time::interval_at(Instant::now() + AGAIN, AGAIN));
-    again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        if !is_blocked {
-            sending.send().await?;
-        }
-        let is_closing = shared.closing.is_cancelled();
-        if is_closing && sending.is_done() {
-            let _ = tokio::time::timeout(FLUSH_WAIT, sending.say_the_end()).await;
-            let _ = tokio::time::timeout(FLUSH_WAIT, connection.close(200, "bye".into())).await;
-            return Ok(());
-        }
-        let has_room = !is_blocked && sending.has_room();
-        let due = sending.gathered.since.map(|since| since + GATHER);
-        tokio::select! {
-            biased;
-            event = events.next() => match event {
-                Some(Event::ConnectionBlocked(reason)) => {
-                    tracing::warn!(reason, "the broker takes nothing now; the newest is kept");
-                    is_blocked = true;
-                    shared.publisher_is_up.send_replace(false);
-                }
-                Some(Event::ConnectionUnblocked) => {
-                    tracing::info!("the broker takes messages again");
-                    is_blocked = false;
-                    sending.window.iter_mut().for_each(|waiting| waiting.sent = Instant::now());
-                    shared.publisher_is_up.send_replace(true);
-                }
-                Some(Event::Error(error)) => return Err(error.into()),
-                Some(_) => {}
-                None => return Err(Trouble::Timeout { what: "anything" }),
-            },
-            confirmed = confirmed(&mut sending.window, is_blocked), if !sending.window.is_empty() => confirmed?,
-            () = shared.unsent.changed(), if has_room => {}
-            () = shared.wake.notified(), if has_room => {}
-            () = until(due), if has_room && due.is_some() => {}
-            _ = again.tick(), if !is_blocked => sending.again = sending.latest.venues(),
-            () = shared.closing.cancelled(), if !is_closing => {}
+    tokio::select! {
+        trouble = watch_over(&connection, shared, line) => return Err(trouble),
+        done = sending.run() => done?,
+    }
+    let _ = tokio::time::timeout(FLUSH_WAIT, sending.say_the_end()).await;
+    let _ = tokio::time::timeout(FLUSH_WAIT, connection.close(200, "bye".into())).await;
+    Ok(())
+}
+
+/// Hears what the server says of the connection, also while a message waits to be sent; returns at its end.
+async fn watch_over(connection: &Connection, shared: &Shared, is_blocked: watch::Sender<bool>) -> Trouble {
+    let mut events = std::pin::pin!(connection.events_listener());
+    while let Some(event) = events.next().await {
+        match event {
+            Event::ConnectionBlocked(reason) => {
+                tracing::warn!(reason, "the broker takes nothing now; the newest is kept");
+                shared.publisher_is_up.send_replace(false);
+                is_blocked.send_replace(true);
+            }
+            Event::ConnectionUnblocked => {
+                tracing::info!("the broker takes messages again");
+                is_blocked.send_replace(false);
+                shared.publisher_is_up.send_replace(true);
+            }
+            Event::Error(error) => return error.into(),
+            _ => {}
         }
     }
+    Trouble::ConnectionEnded
 }
 
 async fn until(due: Option<Instant>) {
@@ -138,10 +129,8 @@ async fn confirmed(window: &mut VecDeque<Waiting>, is_blocked: bool) -> Result<(
         (&mut oldest.confirm).await
     } else {
         let until = oldest.sent + CONFIRM_WAIT;
-        let Ok(answer) = tokio::time::timeout_at(until, &mut oldest.confirm).await else {
-            return Err(Trouble::Timeout { what: "a message" });
-        };
-        answer
+        let answer = tokio::time::timeout_at(until, &mut oldest.confirm).await;
+        answer.map_err(|_| Trouble::Timeout { what: "a message" })?
     };
     if matches!(answer?, Confirmation::Nack(_)) {
         // Said again with everything else in some seconds.
@@ -185,9 +174,42 @@ struct Sending<'a> {
     /// Venues whose newest is said again when there is nothing else to do.
     again: Vec<VenueId>,
     gathered: Gathered,
+    is_blocked: watch::Receiver<bool>,
 }
 
 impl Sending<'_> {
+    /// Sends until the broker is closed and everything was confirmed.
+    async fn run(&mut self) -> Result<(), Trouble> {
+        let mut again = tokio::time::interval_at(Instant::now() + AGAIN, AGAIN);
+        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut line = self.is_blocked.clone();
+        loop {
+            let is_blocked = *line.borrow_and_update();
+            if !is_blocked {
+                self.send().await?;
+            }
+            let is_closing = self.shared.closing.is_cancelled();
+            if is_closing && self.is_done() {
+                return Ok(());
+            }
+            let has_room = !is_blocked && self.has_room();
+            let due = self.gathered.since.map(|since| since + GATHER);
+            tokio::select! {
+                biased;
+                _ = line.changed() => {
+                    // What is on the way begins to wait anew.
+                    self.window.iter_mut().for_each(|waiting| waiting.sent = Instant::now());
+                }
+                confirmed = confirmed(&mut self.window, is_blocked), if !self.window.is_empty() => confirmed?,
+                () = self.shared.unsent.changed(), if has_room => {}
+                () = self.shared.wake.notified(), if has_room => {}
+                () = until(due), if has_room && due.is_some() => {}
+                _ = again.tick(), if !is_blocked => self.again = self.latest.venues(),
+                () = self.shared.closing.cancelled(), if !is_closing => {}
+            }
+        }
+    }
+
     fn has_room(&self) -> bool {
         self.window.len() < WINDOW
     }
@@ -254,17 +276,24 @@ impl Sending<'_> {
         self.out.extend(rest.dead.drain(..));
     }
 
+    /// The library waits with a message while the server is blocked.
     async fn publish(&mut self, message: Message) -> Result<(), Trouble> {
-        let exchange = self.shared.link.exchange(message.carries);
-        let options = BasicPublishOptions::default();
-        let confirm = self.channel.basic_publish(
-            exchange,
-            message.key.into(),
-            options,
-            &message.body,
-            message.properties,
-        );
-        self.window.push_back(Waiting { confirm: within("sending", confirm).await?, sent: Instant::now() });
+        let (exchange, options) =
+            (self.shared.link.exchange(message.carries), BasicPublishOptions::default());
+        let Message { key, body, properties, .. } = message;
+        let mut publishing =
+            std::pin::pin!(self.channel.basic_publish(exchange, key.into(), options, &body, properties));
+        let confirm = loop {
+            let is_blocked = *self.is_blocked.borrow_and_update();
+            tokio::select! {
+                confirm = &mut publishing => break confirm?,
+                _ = self.is_blocked.changed() => {}
+                () = tokio::time::sleep(CONFIRM_WAIT), if !is_blocked => {
+                    return Err(Trouble::Timeout { what: "a message" });
+                }
+            }
+        };
+        self.window.push_back(Waiting { confirm, sent: Instant::now() });
         Ok(())
     }
 

@@ -94,7 +94,7 @@ impl Reader {
                 event = events.next() => match event {
                     Some(Event::Error(error)) => return Err(error.into()),
                     Some(_) => {}
-                    None => return Err(Trouble::Timeout { what: "anything" }),
+                    None => return Err(Trouble::ConnectionEnded),
                 },
                 delivery = consumer.next() => {
                     if self.hand_over(delivery, &mut consumer).await? {

@@ -60,8 +60,12 @@ impl Service {
         let tasks = Tasks::new(stop.clone());
         let config = &self.config;
         let open = |error: anyhow::Error| Failure::new(Exit::Config, error);
-        let broker = broker::open(config.broker.reveal()).await.map_err(|error| open(error.into()))?;
-        let cache = cache::open(config.cache.reveal()).await.map_err(|error| open(error.into()))?;
+        let named = broker::Options { prefix: config.prefix.clone() };
+        let broker =
+            broker::open_with(config.broker.reveal(), &named).await.map_err(|error| open(error.into()))?;
+        let named = cache::Options { prefix: config.prefix.clone(), ..cache::Options::default() };
+        let cache =
+            cache::open_with(config.cache.reveal(), &named).await.map_err(|error| open(error.into()))?;
         let late = Arc::new(LateStore::default());
         let store: Arc<dyn Store> = late.clone();
         tasks.run_vital(

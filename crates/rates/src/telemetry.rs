@@ -40,7 +40,9 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<Telemetry> {
         .context("the recorder of metrics")?;
     describe();
     let lines = Lines::start(std::io::stderr()).context("the thread that writes log lines")?;
-    let filter = EnvFilter::builder().parse(filter).context("the log filter")?;
+    // The AMQP library logs every failed attempt as an error; the broker says the same once per change.
+    let quiet = if filter.contains("lapin") { filter.to_owned() } else { format!("{filter},lapin=off") };
+    let filter = EnvFilter::builder().parse(quiet).context("the log filter")?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.clone());
     let colour = output::has_colour(std::io::stderr().is_terminal());
     let set = match format {

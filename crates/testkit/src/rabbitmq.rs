@@ -92,12 +92,14 @@ impl RabbitMq {
                     .to_owned(),
             ),
         ];
+        let folder = place.folder.clone();
         let node = Arc::new(Node { environment: environment.clone(), ctl, vhosts: AtomicU64::new(0) });
         let server = Program {
             name: "rabbitmq-server",
             command: Box::new(move || {
                 let mut command = Command::new(&program);
-                command.envs(environment.iter().cloned());
+                // Where it puts down what it knew when it is killed while it starts.
+                command.envs(environment.iter().cloned()).current_dir(&folder);
                 command
             }),
             // It greets once the client has said which protocol it speaks.

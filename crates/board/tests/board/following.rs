@@ -6,7 +6,7 @@ use board::Next;
 use broker::{Broker, BrokerError, BrokerHealth, Delivery, Subscription};
 use cache::{Cache, CacheError};
 use clock::Clock;
-use market::{ConnectionState, RateState, Tick, TickBatch, VenueId, VenueStatus};
+use market::{ConnectionState, Pair, RateState, Tick, TickBatch, VenueId, VenueStatus};
 use std::{
     sync::{
         Arc,
@@ -31,6 +31,7 @@ struct Short {
 impl Broker for Flaky {
     fn publish_ticks(&self, _: TickBatch) {}
     fn publish_status(&self, _: VenueStatus) {}
+    fn publish_rate(&self, _: &Pair, _: bytes::Bytes) {}
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BrokerError> {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
         if asked < 2 {

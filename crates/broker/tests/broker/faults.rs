@@ -1,1 +1,276 @@
-//! Placeholder.
+//! What RabbitMQ may be put through: dead, frozen, blocked, late, its queues deleted and its connections closed.
+//! Publishing never waits for any of it, and afterwards every reader has the newest of everything.
+
+use crate::lab::{batch, broker, broker_named, channel, prefix, shared, soon, status, tick};
+use broker::{Broker, BrokerHealth, Delivery, Options, Subscription};
+use lapin::options::QueueDeleteOptions;
+use market::{Newest, Pair, VenueId};
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use testkit::servers::RabbitMq;
+use testkit::until;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
+
+/// A server takes its time to start, twice as long on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAIRS: i64 = 100;
+
+/// The server for tests that hurt it: one after the other.
+async fn own() -> (RabbitMq, MutexGuard<'static, ()>) {
+    static SERVER: OnceLock<RabbitMq> = OnceLock::new();
+    static ONE: Mutex<()> = Mutex::const_new(());
+    let one = ONE.lock().await;
+    let server = tokio::task::spawn_blocking(|| SERVER.get_or_init(|| RabbitMq::start().unwrap()).clone());
+    (server.await.unwrap(), one)
+}
+
+fn pair(at: i64) -> String {
+    format!("A{}-USD", at % PAIRS)
+}
+
+/// A collector that says something of one pair after the other, without ever being made to wait.
+struct Publisher {
+    broker: Arc<dyn Broker>,
+    at: i64,
+}
+
+impl Publisher {
+    fn say(&mut self, ticks: i64) {
+        let started = Instant::now();
+        for at in self.at + 1..=self.at + ticks {
+            self.broker.publish_ticks(batch("one", vec![tick(&pair(at), at, "l")]));
+        }
+        self.at += ticks;
+        self.broker.publish_status(status("one", "c", self.at));
+        assert!(started.elapsed() < Duration::from_secs(2), "publishing waits: {:?}", started.elapsed());
+    }
+
+    /// About a thousand a second, until it holds.
+    async fn say_until(&mut self, what: &str, mut holds: impl FnMut() -> bool) {
+        let started = Instant::now();
+        while !holds() {
+            assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+            self.say(10);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// What a reader knows.
+struct Board {
+    reader: Box<dyn Subscription>,
+    newest: HashMap<(VenueId, Pair), Newest>,
+}
+
+impl Board {
+    async fn of(broker: &Arc<dyn Broker>) -> Board {
+        Board { reader: broker.subscribe().await.unwrap(), newest: HashMap::new() }
+    }
+
+    fn knows(&self, at: i64) -> bool {
+        let key = (VenueId::parse("one").unwrap(), Pair::parse(&pair(at)).unwrap());
+        let newest = self.newest.get(&key).map(|newest| newest.ticks()[0].event_time().millis());
+        newest == Some(at)
+    }
+
+    /// Reads until it knows the newest of every pair that was published.
+    async fn converges(&mut self, publisher: &Publisher, within: Duration) {
+        let last = publisher.at;
+        let reading = async {
+            while !(last - PAIRS + 1..=last).filter(|at| *at > 0).all(|at| self.knows(at)) {
+                match self.reader.next().await.expect("the subscription goes on") {
+                    // Said every few seconds anyway.
+                    Delivery::Status(_) => {}
+                    Delivery::Ticks(batch) => {
+                        for tick in &batch.ticks {
+                            let key = (batch.venue.clone(), tick.pair.clone());
+                            self.newest.entry(key).or_default().apply(tick);
+                        }
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(within, reading).await.expect("the newest of everything did not come in time");
+    }
+}
+
+/// D01, B01: publishers and readers come first, the server later; then it is killed in the middle of it all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_and_late_servers_lose_nothing_that_is_newest() {
+    let (server, _one) = own().await;
+    server.kill();
+    let prefix = prefix();
+    let (mut publisher, far) = (
+        Publisher { broker: broker_named(&server, &prefix).await, at: 0 },
+        broker_named(&server, &prefix).await,
+    );
+    publisher.say(20_000);
+    let mut board = Board::of(&far).await;
+    assert_eq!((publisher.broker.health(), far.health()), (BrokerHealth::Down, BrokerHealth::Down));
+    server.restart_beside().await.unwrap().unwrap();
+    board.converges(&publisher, PATIENCE).await;
+    for _ in 0..2 {
+        publisher.say(1_000);
+        server.kill();
+        let broker = publisher.broker.clone();
+        publisher.say_until("down", || broker.health() == BrokerHealth::Down).await;
+        let restart = server.restart_beside();
+        publisher.say_until("started", || restart.is_finished()).await;
+        restart.await.unwrap().unwrap();
+        // The promise is 2 s; the machine of a test has other things to do.
+        board.converges(&publisher, Duration::from_secs(6)).await;
+        until("both up", PATIENCE, || {
+            publisher.broker.health() == BrokerHealth::Up && far.health() == BrokerHealth::Up
+        })
+        .await;
+    }
+    publisher.broker.close().await;
+    far.close().await;
+}
+
+/// B02: a server that takes bytes and says nothing is noticed within twice the heartbeat.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_server_is_noticed_and_makes_nobody_wait() {
+    let (server, _one) = own().await;
+    let prefix = prefix();
+    let (mut publisher, far) = (
+        Publisher { broker: broker_named(&server, &prefix).await, at: 0 },
+        broker_named(&server, &prefix).await,
+    );
+    let mut board = Board::of(&far).await;
+    publisher.say(1_000);
+    board.converges(&publisher, PATIENCE).await;
+    server.freeze();
+    let frozen = Instant::now();
+    let broker = publisher.broker.clone();
+    publisher
+        .say_until("noticed", || broker.health() == BrokerHealth::Down && far.health() == BrokerHealth::Down)
+        .await;
+    assert!(frozen.elapsed() < Duration::from_secs(20), "{:?}", frozen.elapsed());
+    publisher.say(50_000);
+    server.resume();
+    board.converges(&publisher, Duration::from_secs(10)).await;
+}
+
+/// B03: a server that is short of memory takes nothing; meanwhile the newest is kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blocked_publisher_keeps_the_newest() {
+    let (server, _one) = own().await;
+    let mut publisher = Publisher { broker: broker(&server).await, at: 0 };
+    let mut board = Board::of(&publisher.broker).await;
+    publisher.say(1_000);
+    board.converges(&publisher, PATIENCE).await;
+    server.ctl(&["set_vm_memory_high_watermark", "0.00001"]).unwrap();
+    let broker = publisher.broker.clone();
+    publisher.say_until("blocked", || broker.health() == BrokerHealth::Down).await;
+    for _ in 0..50 {
+        publisher.say(2_000);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(publisher.broker.health(), BrokerHealth::Down);
+    server.ctl(&["set_vm_memory_high_watermark", "0.6"]).unwrap();
+    board.converges(&publisher, Duration::from_secs(10)).await;
+    until("up again", PATIENCE, || publisher.broker.health() == BrokerHealth::Up).await;
+}
+
+/// Every connection closed by an operator: all come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closed_connections_are_made_again() {
+    let (server, _one) = own().await;
+    let mut publisher = Publisher { broker: broker(&server).await, at: 0 };
+    let mut board = Board::of(&publisher.broker).await;
+    publisher.say(500);
+    board.converges(&publisher, PATIENCE).await;
+    server.ctl(&["close_all_connections", "maintenance"]).unwrap();
+    publisher.say(500);
+    board.converges(&publisher, Duration::from_secs(10)).await;
+}
+
+/// B04: the queue of a reader is deleted, and with it its consumer: made again within 5 s, and nothing is missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_queue_is_made_again() {
+    let (server, prefix) = (shared(), prefix());
+    let mut publisher = Publisher { broker: broker_named(&server, &prefix).await, at: 0 };
+    let mut board = Board::of(&publisher.broker).await;
+    publisher.say(500);
+    board.converges(&publisher, PATIENCE).await;
+    let queues = server.ctl(&["list_queues", "--no-table-headers", "name"]).unwrap();
+    let reader = format!("{prefix}.reader.");
+    let queue = queues.lines().find(|name| name.starts_with(&reader)).expect("the reader's queue").to_owned();
+    let (_connection, channel) = channel(&server).await;
+    channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
+    until("noticed", PATIENCE, || publisher.broker.health() == BrokerHealth::Down).await;
+    let noticed = Instant::now();
+    until("served again", PATIENCE, || publisher.broker.health() == BrokerHealth::Up).await;
+    assert!(noticed.elapsed() < Duration::from_secs(5), "{:?}", noticed.elapsed());
+    publisher.say(100);
+    board.converges(&publisher, PATIENCE).await;
+}
+
+/// A wrong password, a missing vhost, and something else on the port: said once, without the password.
+#[tokio::test]
+async fn what_is_wrong_is_said_once_and_without_the_password() {
+    let server = shared();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // What was said is read first: unread, it would make the end of the line a reset.
+            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 64]).await;
+            let said = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, said).await;
+        }
+    });
+    let port = server.port();
+    for (url, expect) in [
+        (format!("amqp://guest:hunter2@127.0.0.1:{port}"), "user or password refused"),
+        (format!("amqp://guest:guest@127.0.0.1:{port}/hunter2-none"), "the virtual host is missing"),
+        (format!("amqp://guest:hunter2@{other}"), "does not speak AMQP"),
+    ] {
+        let log = Log::default();
+        let subscriber =
+            tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(log.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let broker = broker::open_with(&url, &Options::default()).await.unwrap();
+        until(expect, Duration::from_secs(20), || log.text().contains(expect)).await;
+        // Long enough for several more attempts.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let text = log.text();
+        assert_eq!(text.matches("not connected to the broker").count(), 1, "{url}: {text}");
+        assert!(!text.contains("hunter2@") && !text.contains(":hunter2"), "{text}");
+        assert_eq!(broker.health(), BrokerHealth::Down);
+        soon(broker.close()).await;
+    }
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock()).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
+    type Writer = Log;
+
+    fn make_writer(&'a self) -> Log {
+        self.clone()
+    }
+}

@@ -2,6 +2,7 @@
 //! It must not know who uses a broker.
 
 mod contract;
+mod described;
 mod faults;
 mod foreign;
 mod lab;
