@@ -1,4 +1,4 @@
-//! The seam that keeps what must survive: `trade_info`, venue files, API keys.
+//! The seam that keeps what must survive: `trade_info`, policies, venue files, holds, API keys.
 //! It must not know what a row means to a venue, nor who presents a key.
 //!
 //! # How to add a backend
@@ -19,11 +19,17 @@
 //! 3. If it changes `trade_info`, begin its name with `trade_info` and let it touch nothing else: those steps are
 //!    taken again when an operator has dropped that table.
 
+mod holds;
+mod policies;
 mod sql;
 mod sqlite;
+mod sqlite_orders;
 mod sqlite_schema;
 mod sqlite_tables;
 mod sqlite_watch;
+
+pub use holds::{Hold, Holds};
+pub use policies::{PairPolicies, PairPolicyRow};
 
 use async_trait::async_trait;
 use market::{Timestamp, VenueId};
@@ -225,7 +231,7 @@ pub trait ApiKeys: Send + Sync {
 
 /// A store: all its tables, and word of changes by anybody.
 #[async_trait]
-pub trait Store: TradeInfo + VenueFiles + ApiKeys {
+pub trait Store: TradeInfo + VenueFiles + ApiKeys + PairPolicies + Holds {
     /// Changes its value after every change to `trade_info`, `venue` or `pair_policy`, whoever made it, a foreign SQL client
     /// included, within a second. A reader re-reads what it needs.
     fn changes(&self) -> tokio::sync::watch::Receiver<u64>;

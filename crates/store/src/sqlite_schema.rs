@@ -12,6 +12,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (1, "trade_info", include_str!("../migrations/sqlite/0001_trade_info.sql")),
     (2, "venue", include_str!("../migrations/sqlite/0002_venue.sql")),
     (3, "api_key", include_str!("../migrations/sqlite/0003_api_key.sql")),
+    (6, "hold", include_str!("../migrations/sqlite/0006_hold.sql")),
 ];
 
 /// Columns that a `trade_info` made by somebody else may lack.

@@ -16,8 +16,8 @@ use std::{
     time::Duration,
 };
 use store::{
-    ApiKey, ApiKeys, NewTradeRow, Store, StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile,
-    VenueFiles,
+    ApiKey, ApiKeys, Hold, Holds, NewTradeRow, PairPolicies, PairPolicyRow, Store, StoreError, TradeInfo,
+    TradeRow, TradeRowChange, VenueFile, VenueFiles,
 };
 use testkit::until_some;
 use tokio::sync::watch;
@@ -31,6 +31,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub struct TestStore {
     rows: Mutex<Vec<TradeRow>>,
     files: Mutex<Vec<VenueFile>>,
+    pub holds: Mutex<Vec<Hold>>,
     changes: watch::Sender<u64>,
     pub is_away: AtomicBool,
 }
@@ -99,6 +100,31 @@ impl ApiKeys for TestStore {
     }
     async fn api_key_by_hash(&self, _: &str) -> Result<Option<ApiKey>, StoreError> {
         Ok(None)
+    }
+}
+
+#[async_trait]
+impl PairPolicies for TestStore {
+    async fn pair_policies(&self) -> Result<Vec<PairPolicyRow>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Holds for TestStore {
+    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        let holds = self.holds.lock().clone();
+        self.answer(holds)
+    }
+    async fn put_holds(&self, holds: &[Hold], now: Timestamp) -> Result<(), StoreError> {
+        self.answer(())?;
+        let mut kept = self.holds.lock();
+        for hold in holds {
+            kept.retain(|known| known.host != hold.host);
+            kept.push(hold.clone());
+        }
+        kept.retain(|known| known.until > now);
+        Ok(())
     }
 }
 
