@@ -15,6 +15,7 @@ mod context;
 mod dial;
 mod fleet;
 mod guard;
+mod holds;
 mod http;
 mod limiter;
 mod meters;
@@ -68,7 +69,10 @@ pub async fn run(
         expire_after_ms: context.settings.expire_after_ms,
     };
     let timing = context.settings.timing;
-    let mut fleet = Fleet::new(context);
+    let holds_stop = CancellationToken::new();
+    let holds = tokio::spawn(holds::keep(store.clone(), context.clone(), holds_stop.clone()));
+    let mut holds_are_read = false;
+    let mut fleet = Fleet::new(context.clone());
     let mut catalogues = Catalogues::new(builtin);
     let mut changes = store.changes();
     let mut store_is_away = false;
@@ -76,10 +80,11 @@ pub async fn run(
         changes.mark_unchanged();
         let answer = tokio::select! {
             () = stop.cancelled() => break,
-            answer = read(&*store) => answer,
+            answer = read(&*store, (!holds_are_read).then_some(&*context)) => answer,
         };
         let retry = match answer {
             Ok((rows, files)) => {
+                holds_are_read = true;
                 if std::mem::take(&mut store_is_away) {
                     tracing::info!("the store answers again");
                 }
@@ -116,13 +121,26 @@ pub async fn run(
         }
     }
     fleet.stop(timing.drain_max * 2).await;
+    holds_stop.cancel();
+    if let Err(error) = holds.await {
+        tracing::error!(%error, "keeping holds failed inside the program");
+    }
 }
 
 /// A store that takes longer than this is away.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn read(store: &dyn Store) -> Result<(Vec<TradeRow>, Vec<VenueFile>), StoreError> {
-    let both = async { Ok((store.trade_rows().await?, store.venue_files().await?)) };
+/// Rows and venue files; at the start, before anybody is asked for anything, the holds too.
+async fn read(
+    store: &dyn Store,
+    starting: Option<&Context>,
+) -> Result<(Vec<TradeRow>, Vec<VenueFile>), StoreError> {
+    let both = async {
+        if let Some(context) = starting {
+            holds::restore(store, &context.hosts, context.clock.now()).await?;
+        }
+        Ok((store.trade_rows().await?, store.venue_files().await?))
+    };
     let late = |_| Err(StoreError::Unavailable("no answer in time".into()));
     tokio::time::timeout(STORE_TIMEOUT, both).await.unwrap_or_else(late)
 }

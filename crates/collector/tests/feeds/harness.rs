@@ -194,9 +194,15 @@ impl World {
         let store = Arc::new(TestStore {
             rows: Mutex::new(rows),
             files: Mutex::default(),
+            holds: Mutex::default(),
             changes: watch::channel(0).0,
             is_away: AtomicBool::new(false),
         });
+        World::start_on(store, venues, settings).await
+    }
+
+    /// On a store that was there before.
+    pub async fn start_on(store: Arc<TestStore>, venues: Vec<Arc<Venue>>, settings: Settings) -> World {
         let broker: Arc<dyn Broker> = broker::open("memory://").await.unwrap();
         let heard = Arc::new(Heard::default());
         let mut subscription = broker.subscribe().await.unwrap();

@@ -375,6 +375,31 @@ async fn refused_handshakes_are_told_apart() {
     }
 }
 
+/// A venue that refuses this place is parked, and its other address is tried; a restart is not needed.
+#[tokio::test]
+async fn a_geographic_refusal_shows_and_the_alternate_address_is_tried() {
+    let refuses =
+        FakeVenue::start(Behaviour { handshake: Handshake::Refuse(451, vec![]), ..Behaviour::default() })
+            .await;
+    let serves =
+        FakeVenue::start(Behaviour { handshake: Handshake::Refuse(451, vec![]), ..Behaviour::default() })
+            .await;
+    let urls = format!("url = [\"ws://{}/\", \"ws://{}/\"]", refuses.address(), serves.address());
+    let file = venue_file(&urls, "");
+    let world = World::start(vec![venue("a", &file)], vec![row(1, "a", "BTC-USD")], settings()).await;
+    let parked = world.connection_is("a", "ws-1", ConnectionState::GeoBlocked).await;
+    assert!(parked.last_error.unwrap().contains("451"));
+    let accepted = |fake: &FakeVenue| fake.count(|what| *what == Happened::Accepted);
+    until("both were tried", PATIENCE, || accepted(&refuses) > 0 && accepted(&serves) > 0).await;
+    // While both refuse it is one state, told and logged once, not one per try.
+    let shown = world.states("a/ws-1");
+    assert_eq!(shown.iter().filter(|s| **s == ConnectionState::GeoBlocked).count(), 1, "{shown:?}");
+    serves.set(|b| b.handshake = Handshake::Accept);
+    world.row_is("a", 1, PairState::Live).await;
+    assert_eq!(refuses.count(|what| *what == Happened::Opened), 0);
+    assert_eq!(opened(&serves), 1);
+}
+
 /// Messages keep to the venue's limit, and many symbols are spread over connections.
 #[tokio::test]
 async fn limits_of_messages_and_symbols_are_kept() {
