@@ -18,6 +18,7 @@ mod near;
 mod opening;
 mod output;
 mod pairs;
+mod policies;
 mod reach;
 mod replay_command;
 mod roles;

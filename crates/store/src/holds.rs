@@ -18,7 +18,7 @@ pub(crate) const FORGET_HOLDS: &str = "DELETE FROM hold WHERE until <= $1";
 /// A host that is not to be asked before a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
-    /// As the collector names it: `https://api.example.org`, with its port where that is not the scheme's own.
+    /// As the collector names it: `https://api.example.org:443`.
     pub host: String,
     /// Not before this.
     pub until: Timestamp,
