@@ -18,6 +18,7 @@ mod guard;
 mod holds;
 mod http;
 mod limiter;
+mod listing;
 mod meters;
 mod open;
 mod plan;
@@ -32,7 +33,9 @@ mod words;
 
 pub use backoff::BackoffLimits;
 pub use catalogue::{Catalogue, Found};
+pub use context::ContextError;
 pub use guard::{Blocked, Guard, GuardError, Resolver, SystemResolver};
+pub use listing::{Lister, ListingError};
 pub use plan::{Feed, FeedKey, Plan, PlannedRow, Planner, Transport, UNKNOWN_VENUE, Verdict, Want};
 pub use settings::{Environment, Settings, Timing};
 

@@ -18,6 +18,8 @@ mod near;
 mod opening;
 mod output;
 mod pairs;
+mod pairs_everywhere;
+mod pairs_search;
 mod policies;
 mod reach;
 mod replay_command;

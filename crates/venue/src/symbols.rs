@@ -202,7 +202,8 @@ impl Symbols {
         }
     }
 
-    fn name<'s>(&'s self, asset: &'s Asset) -> &'s str {
+    /// The venue's name of an asset.
+    pub fn name<'s>(&'s self, asset: &'s Asset) -> &'s str {
         self.names.get(asset).map_or(asset.as_str(), String::as_str)
     }
 
@@ -225,6 +226,14 @@ impl Symbols {
         };
         let name = form.render(base, quote).into();
         Ok(Symbol { name, base: base.into(), quote: quote.into(), pair })
+    }
+
+    /// The pair of a symbol whose two sides the venue itself names; `None` for what is not spot.
+    pub fn pair(&self, symbol: &str, base: &str, quote: &str) -> Option<Pair> {
+        if self.not_spot.as_ref().is_some_and(|regex| regex.is_match(symbol)) {
+            return None;
+        }
+        Pair::new(self.asset(base).ok()?, self.asset(quote).ok()?).ok()
     }
 
     /// The pair that a symbol certainly means; `None` for what is not spot or cannot be told.
