@@ -10,6 +10,7 @@ use crate::path::Rows;
 use crate::poll::Request;
 use crate::{FileError, Unreadable, Venue};
 use market::Pair;
+use std::borrow::Cow;
 
 /// The biggest list that is read, unless the file knows better: some tell of every order type of every pair.
 const BYTES_MAX: usize = 32 << 20;
@@ -98,7 +99,7 @@ impl Venue {
             if !listing.filter.holds(tree, row) {
                 return;
             }
-            let take = |extract: &Extract| extract.text(tree, row, &channels).map(|text| text.into_owned());
+            let take = |extract: &Extract| extract.text(tree, row, &channels).map(Cow::into_owned);
             let Some(symbol) = take(&listing.symbol) else { return };
             let pair = match &listing.sides {
                 None => self.symbols.split(&symbol),

@@ -207,6 +207,14 @@ impl Symbols {
         self.names.get(asset).map_or(asset.as_str(), String::as_str)
     }
 
+    /// The pair of a symbol whose two sides the venue itself names; `None` for what is not spot.
+    pub fn pair(&self, symbol: &str, base: &str, quote: &str) -> Option<Pair> {
+        if self.not_spot.as_ref().is_some_and(|regex| regex.is_match(symbol)) {
+            return None;
+        }
+        Pair::new(self.asset(base).ok()?, self.asset(quote).ok()?).ok()
+    }
+
     /// A pair by names that are ours or the venue's own.
     pub fn symbol(&self, base: &str, quote: &str) -> Result<Symbol, PairError> {
         let pair = Pair::new(self.asset(base)?, self.asset(quote)?)?;
@@ -226,14 +234,6 @@ impl Symbols {
         };
         let name = form.render(base, quote).into();
         Ok(Symbol { name, base: base.into(), quote: quote.into(), pair })
-    }
-
-    /// The pair of a symbol whose two sides the venue itself names; `None` for what is not spot.
-    pub fn pair(&self, symbol: &str, base: &str, quote: &str) -> Option<Pair> {
-        if self.not_spot.as_ref().is_some_and(|regex| regex.is_match(symbol)) {
-            return None;
-        }
-        Pair::new(self.asset(base).ok()?, self.asset(quote).ok()?).ok()
     }
 
     /// The pair that a symbol certainly means; `None` for what is not spot or cannot be told.

@@ -2,6 +2,7 @@
 //! It must not need the recordings: without them it says so and goes on.
 
 use market::VenueId;
+use std::io::Write;
 use std::path::PathBuf;
 use venue::{Listed, Venue};
 
@@ -164,7 +165,10 @@ fn every_recorded_list_is_read() {
     for case in CASES {
         let path = shared.join("recordings").join(format!("{}.symbols.jsonl", case.recording));
         let Ok(recording) = std::fs::read_to_string(&path) else {
-            println!("skipped: {} is not here", path.display());
+            // Past the test runner's capture.
+            std::io::stderr()
+                .write_all(format!("SKIPPED: {} is not here\n", path.display()).as_bytes())
+                .unwrap();
             continue;
         };
         let shipped = std::fs::read_to_string(root.join("venues").join(format!("{}.toml", case.id)))

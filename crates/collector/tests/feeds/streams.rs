@@ -400,6 +400,28 @@ async fn a_geographic_refusal_shows_and_the_alternate_address_is_tried() {
     assert_eq!(opened(&serves), 1);
 }
 
+/// A token call that is refused for being one too many holds its host like any other request.
+#[tokio::test]
+async fn a_token_call_that_is_refused_holds_its_host() {
+    let http = testkit::HttpAnswer {
+        status: 429,
+        headers: vec![("retry-after".into(), "60".into())],
+        ..Behaviour::default().http
+    };
+    let fake = FakeVenue::start(Behaviour { http, ..Behaviour::default() }).await;
+    let address = fake.address();
+    let token = format!(
+        "[ws.token]\nmethod = \"POST\"\nurl = \"http://{address}/t\"\nvariables = {{ token = \"t\" }}\n"
+    );
+    let file = stream(address, "").replacen("[ws.subscribe]", &format!("{token}[ws.subscribe]"), 1);
+    let world = World::start(vec![venue("a", &file)], vec![row(1, "a", "BTC-USD")], settings()).await;
+    let told = world.connection_is("a", "ws-1", ConnectionState::RateLimited).await;
+    assert!(told.until.unwrap().millis_since(told.since) >= 59_000, "{told:?}");
+    until("the hold is kept", PATIENCE, || !world.store.holds.lock().is_empty()).await;
+    assert_eq!(world.store.holds.lock()[0].host, format!("http://{address}"));
+    assert_eq!(fake.count(|what| matches!(what, Happened::Request(_))), 1);
+}
+
 /// Messages keep to the venue's limit, and many symbols are spread over connections.
 #[tokio::test]
 async fn limits_of_messages_and_symbols_are_kept() {
