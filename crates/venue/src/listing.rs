@@ -72,7 +72,7 @@ impl Venue {
     /// The request for the venue's list of symbols, if its file knows one.
     pub fn listing_request(&self) -> Option<Request> {
         let listing = self.listing.as_ref()?;
-        Some(Request { url: listing.url.clone(), headers: Vec::new(), symbols: Vec::new() })
+        Some(Request { url: listing.url.clone(), ..Request::default() })
     }
 
     /// The biggest list of symbols that is read.

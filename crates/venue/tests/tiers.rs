@@ -18,9 +18,9 @@ fn the_aggregator_s_budget_follows_its_keys() {
         .collect();
     for (keys, host, header, interval_s, budget) in [
         (&[][..], "https://api.", None, 60, 5),
-        (&[(demo, "d")], "https://api.", Some(("x-cg-demo-api-key", "d")), 300, 30),
-        (&[(pro, "p")], "https://pro-api.", Some(("x-cg-pro-api-key", "p")), 10, 250),
-        (&[(demo, "d"), (pro, "p")], "https://pro-api.", Some(("x-cg-pro-api-key", "p")), 10, 250),
+        (&[(demo, "d")], "https://api.", Some("x-cg-demo-api-key"), 300, 30),
+        (&[(pro, "p")], "https://pro-api.", Some("x-cg-pro-api-key"), 10, 250),
+        (&[(demo, "d"), (pro, "p")], "https://pro-api.", Some("x-cg-pro-api-key"), 10, 250),
         (&[(demo, ""), (pro, "")], "https://api.", None, 60, 5),
     ] {
         let key = |name: &str| keys.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
@@ -31,8 +31,10 @@ fn the_aggregator_s_budget_follows_its_keys() {
         assert_eq!(requests.len(), 1, "the seeded row is one call");
         assert!(requests[0].url.starts_with(host), "{}", requests[0].url);
         assert!(!requests[0].url.contains("key"), "a key belongs in a header");
-        let headers: Vec<_> = requests[0].headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        assert_eq!(headers, header.into_iter().collect::<Vec<_>>(), "{keys:?}");
+        // Names only: values of headers are never printed.
+        let shown = format!("{:?}", requests[0]);
+        assert_eq!(shown.matches("x-cg-").count(), usize::from(header.is_some()), "{shown}");
+        assert!(header.is_none_or(|name| shown.contains(name)), "{shown}");
         if keys == [(demo, "d")] {
             let calls_a_month = 31 * 24 * 3_600 / interval_s;
             assert!(calls_a_month <= 10_000, "{calls_a_month}");
