@@ -74,7 +74,7 @@ pub async fn run(
     let timing = context.settings.timing;
     let holds_stop = CancellationToken::new();
     let holds = tokio::spawn(holds::keep(store.clone(), context.clone(), holds_stop.clone()));
-    let mut holds_are_read = false;
+    let mut holds_tries = HOLDS_TRIES;
     let mut fleet = Fleet::new(context.clone());
     let mut catalogues = Catalogues::new(builtin);
     let mut changes = store.changes();
@@ -83,11 +83,10 @@ pub async fn run(
         changes.mark_unchanged();
         let answer = tokio::select! {
             () = stop.cancelled() => break,
-            answer = read(&*store, (!holds_are_read).then_some(&*context)) => answer,
+            answer = read(&*store, &context, &mut holds_tries) => answer,
         };
         let retry = match answer {
             Ok((rows, files)) => {
-                holds_are_read = true;
                 if std::mem::take(&mut store_is_away) {
                     tracing::info!("the store answers again");
                 }
@@ -133,19 +132,37 @@ pub async fn run(
 /// A store that takes longer than this is away.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Rows and venue files; at the start, before anybody is asked for anything, the holds too.
+/// Holds that cannot be read while rows can be (somebody dropped the table) keep nobody waiting for ever.
+const HOLDS_TRIES: u32 = 3;
+
+/// Rows and venue files; at the start, before anybody is asked for anything, the holds too: `holds_tries` is 0 once
+/// they have been read.
 async fn read(
     store: &dyn Store,
-    starting: Option<&Context>,
+    context: &Context,
+    holds_tries: &mut u32,
 ) -> Result<(Vec<TradeRow>, Vec<VenueFile>), StoreError> {
-    let both = async {
-        if let Some(context) = starting {
-            holds::restore(store, &context.hosts, context.clock.now()).await?;
+    let all = async {
+        let both = (store.trade_rows().await?, store.venue_files().await?);
+        if *holds_tries > 0 {
+            match holds::restore(store, &context.hosts, context.clock.now()).await {
+                Ok(()) => *holds_tries = 0,
+                Err(error) => {
+                    *holds_tries -= 1;
+                    if *holds_tries > 0 {
+                        return Err(error);
+                    }
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the holds can't be read; hosts that asked to be left alone may be asked too soon"
+                    );
+                }
+            }
         }
-        Ok((store.trade_rows().await?, store.venue_files().await?))
+        Ok(both)
     };
     let late = |_| Err(StoreError::Unavailable("no answer in time".into()));
-    tokio::time::timeout(STORE_TIMEOUT, both).await.unwrap_or_else(late)
+    tokio::time::timeout(STORE_TIMEOUT, all).await.unwrap_or_else(late)
 }
 
 fn jitter(wait: Duration) -> Duration {

@@ -151,7 +151,7 @@ const CASES: &[Case] = &[
         recording: "phemex",
         id: "phemex",
         symbols: "form = \"s{BASE}{QUOTE}\"",
-        listing: "url = \"https://api.phemex.com/public/products\"\nrows = \"data.products[*]\"\nsymbol = \"symbol\"\n\
+        listing: "url = \"https://api.phemex.com/exchange/public/cfg/v2/products\"\nrows = \"data.products[*]\"\nsymbol = \"symbol\"\n\
                   base = \"baseCurrency\"\nquote = \"quoteCurrency\"\nwhere = { type = \"Spot\", status = \"Listed\" }",
         count: 30,
         some: &["sBTCUSDT BTC USDT BTC-USDT"],

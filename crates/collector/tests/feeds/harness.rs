@@ -32,11 +32,24 @@ pub struct TestStore {
     rows: Mutex<Vec<TradeRow>>,
     files: Mutex<Vec<VenueFile>>,
     pub holds: Mutex<Vec<Hold>>,
+    /// As if somebody had dropped the table.
+    pub has_no_holds: AtomicBool,
     changes: watch::Sender<u64>,
     pub is_away: AtomicBool,
 }
 
 impl TestStore {
+    pub fn new(rows: Vec<TradeRow>) -> TestStore {
+        TestStore {
+            rows: Mutex::new(rows),
+            files: Mutex::default(),
+            holds: Mutex::default(),
+            has_no_holds: AtomicBool::new(false),
+            changes: watch::channel(0).0,
+            is_away: AtomicBool::new(false),
+        }
+    }
+
     pub fn set(&self, rows: Vec<TradeRow>) {
         *self.rows.lock() = rows;
         self.changed();
@@ -113,6 +126,9 @@ impl PairPolicies for TestStore {
 #[async_trait]
 impl Holds for TestStore {
     async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        if self.has_no_holds.load(Relaxed) {
+            return Err(StoreError::Unavailable("no such table: hold".into()));
+        }
         let holds = self.holds.lock().clone();
         self.answer(holds)
     }
@@ -191,13 +207,7 @@ pub fn row(id: i64, venue: &str, pairs: &str) -> TradeRow {
 
 impl World {
     pub async fn start(venues: Vec<Arc<Venue>>, rows: Vec<TradeRow>, settings: Settings) -> World {
-        let store = Arc::new(TestStore {
-            rows: Mutex::new(rows),
-            files: Mutex::default(),
-            holds: Mutex::default(),
-            changes: watch::channel(0).0,
-            is_away: AtomicBool::new(false),
-        });
+        let store = Arc::new(TestStore::new(rows));
         World::start_on(store, venues, settings).await
     }
 

@@ -1,9 +1,12 @@
 //! Venues that are asked by HTTP and answer late, slowly, wrongly or not at all (F08, F09).
 //! It must not know how a request is sent.
 
-use crate::harness::{PATIENCE, World, row, settings, venue};
+use crate::harness::{PATIENCE, TestStore, World, row, settings, venue};
 use market::{ConnectionState, PairState};
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 use store::TradeRow;
 use testkit::{Behaviour, FakeVenue, Happened, HttpAnswer, until, venue_file};
 use tokio::time::Instant;
@@ -137,6 +140,16 @@ async fn a_hold_waits_for_the_store_and_is_never_longer_than_a_day() {
     let world = World::start_on(store, venues(), settings()).await;
     let told = world.connection_is("a", "http-1", ConnectionState::RateLimited).await;
     assert!(told.until.unwrap().millis_since(told.since) <= 86_400_000, "{told:?}");
+}
+
+/// A store whose table of holds is gone still starts the feeds.
+#[tokio::test]
+async fn a_lost_table_of_holds_stops_nothing() {
+    let fake = fake(answer(200, BOTH)).await;
+    let store = Arc::new(TestStore::new(vec![row(1, "a", "BTC-USD")]));
+    store.has_no_holds.store(true, Relaxed);
+    let world = World::start_on(store, vec![venue("a", &polled(&fake, ""))], settings()).await;
+    world.row_is("a", 1, PairState::Live).await;
 }
 
 /// F09: no headers, and a body of one byte at a time. The time limit is for the whole request.
