@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use market::Timestamp;
 use std::sync::{Arc, OnceLock};
 use store::{
-    ApiKey, ApiKeys, Hold, Holds, NewTradeRow, PairPolicies, PairPolicyRow, Store, StoreError, TradeInfo,
-    TradeRow, TradeRowChange, VenueFile, VenueFiles,
+    ApiKey, ApiKeys, NewTradeRow, Store, StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile,
+    VenueFiles,
 };
 use tokio::sync::watch;
 
@@ -51,7 +51,8 @@ impl LateStore {
         }
     }
 
-    fn opened(&self) -> Result<&dyn Store, StoreError> {
+    /// The store, if there is one by now.
+    pub fn opened(&self) -> Result<&dyn Store, StoreError> {
         self.store.get().map(|store| &**store).ok_or_else(|| StoreError::Unavailable(Box::new(NotYet)))
     }
 }
@@ -103,23 +104,6 @@ impl ApiKeys for LateStore {
     }
     async fn api_key_by_hash(&self, hash: &str) -> Result<Option<ApiKey>, StoreError> {
         self.opened()?.api_key_by_hash(hash).await
-    }
-}
-
-#[async_trait]
-impl PairPolicies for LateStore {
-    async fn pair_policies(&self) -> Result<Vec<PairPolicyRow>, StoreError> {
-        self.opened()?.pair_policies().await
-    }
-}
-
-#[async_trait]
-impl Holds for LateStore {
-    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
-        self.opened()?.holds().await
-    }
-    async fn put_holds(&self, holds: &[Hold], now: Timestamp) -> Result<(), StoreError> {
-        self.opened()?.put_holds(holds, now).await
     }
 }
 

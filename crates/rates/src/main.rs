@@ -12,6 +12,7 @@ mod fatal;
 mod health;
 mod keys;
 mod known;
+mod late_orders;
 mod late_store;
 mod layers;
 mod near;

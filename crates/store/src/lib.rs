@@ -20,6 +20,7 @@
 //!    taken again when an operator has dropped that table.
 
 mod holds;
+mod orders;
 mod policies;
 mod sql;
 mod sqlite;

@@ -13,13 +13,13 @@ use sqlx::{Decode, Row, ValueRef};
 const DUPLICATE_ROW: &str = "this venue already has a row with these pairs";
 
 /// A column as text, whatever it holds: even bytes that are no text.
-pub(crate) fn text(row: &SqliteRow, column: usize) -> Option<String> {
+fn text(row: &SqliteRow, column: usize) -> Option<String> {
     let value = row.try_get_raw(column).ok().filter(|value| !value.is_null())?;
     let bytes = <&[u8] as Decode<Sqlite>>::decode(value).ok()?;
     Some(String::from_utf8_lossy(bytes).into_owned())
 }
 
-pub(crate) fn time(row: &SqliteRow, column: usize) -> Option<Timestamp> {
+fn time(row: &SqliteRow, column: usize) -> Option<Timestamp> {
     text(row, column)?.trim().parse().ok().map(Timestamp::from_millis)
 }
 

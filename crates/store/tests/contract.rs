@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use market::{Timestamp, VenueId};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Hold, NewTradeRow, PairPolicyRow, Seed, Store, StoreError, TradeRow, TradeRowChange, VenueFile};
+use store::{NewTradeRow, Seed, Store, StoreError, TradeRow, TradeRowChange, VenueFile};
 
 /// Where a store may be made, and a SQL client that is not ours.
 #[async_trait]
@@ -55,6 +55,50 @@ fn conflict<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
         }
         other => panic!("a conflict was expected, not {other:?}"),
     }
+}
+
+async fn policies_are_read_as_they_stand(place: &dyn Place) {
+    let store = open(place).await;
+    assert_eq!(store.pair_policies().await.unwrap(), []);
+    let mut changes = store.changes();
+    place
+        .foreign(
+            "INSERT INTO pair_policy (pair, venues_allowed, venues_excluded, sources_min)
+             VALUES ('BTC-USDT', NULL, 'alpha, beta', 2), ('no pair', '', NULL, NULL)",
+        )
+        .await;
+    tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
+    let text = |t: &str| Some(t.to_owned());
+    assert_eq!(
+        store.pair_policies().await.unwrap(),
+        [
+            store::PairPolicyRow {
+                pair: text("BTC-USDT"),
+                venues_excluded: text("alpha, beta"),
+                sources_min: text("2"),
+                ..store::PairPolicyRow::default()
+            },
+            store::PairPolicyRow {
+                pair: text("no pair"),
+                venues_allowed: text(""),
+                ..store::PairPolicyRow::default()
+            },
+        ]
+    );
+    store.close().await;
+}
+
+async fn holds_are_kept_the_later_time_wins_and_what_is_over_is_forgotten(place: &dyn Place) {
+    let hold = |host: &str, ms| store::Hold { host: host.to_owned(), until: at(ms) };
+    let store = open(place).await;
+    store.put_holds(&[hold("a:443", 1_000), hold("b:80", 2_000)], at(0)).await.unwrap();
+    store.put_holds(&[hold("a:443", 500), hold("b:80", 3_000)], at(0)).await.unwrap();
+    store.close().await;
+    let store = open(place).await;
+    assert_eq!(store.holds().await.unwrap(), [hold("a:443", 1_000), hold("b:80", 3_000)]);
+    store.put_holds(&[], at(1_000)).await.unwrap();
+    assert_eq!(store.holds().await.unwrap(), [hold("b:80", 3_000)]);
+    store.close().await;
 }
 
 async fn a_new_store_is_seeded_once(place: &dyn Place) {
@@ -317,46 +361,6 @@ async fn keys_are_added_found_and_revoked(place: &dyn Place) {
     );
 }
 
-async fn policies_are_read_as_they_stand(place: &dyn Place) {
-    let store = open(place).await;
-    assert_eq!(store.pair_policies().await.unwrap(), []);
-    let mut changes = store.changes();
-    place
-        .foreign(
-            "INSERT INTO pair_policy (pair, venues_allowed, venues_excluded, sources_min)
-             VALUES ('BTC-USDT', NULL, 'alpha, beta', 2), ('no pair', '', NULL, NULL)",
-        )
-        .await;
-    tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
-    let text = |t: &str| Some(t.to_owned());
-    assert_eq!(
-        store.pair_policies().await.unwrap(),
-        [
-            PairPolicyRow {
-                pair: text("BTC-USDT"),
-                venues_excluded: text("alpha, beta"),
-                sources_min: text("2"),
-                ..PairPolicyRow::default()
-            },
-            PairPolicyRow { pair: text("no pair"), venues_allowed: text(""), ..PairPolicyRow::default() },
-        ]
-    );
-    store.close().await;
-}
-
-async fn holds_are_kept_the_later_time_wins_and_what_is_over_is_forgotten(place: &dyn Place) {
-    let hold = |host: &str, ms| Hold { host: host.to_owned(), until: at(ms) };
-    let store = open(place).await;
-    store.put_holds(&[hold("a:443", 1_000), hold("b:80", 2_000)], at(0)).await.unwrap();
-    store.put_holds(&[hold("a:443", 500), hold("b:80", 3_000)], at(0)).await.unwrap();
-    store.close().await;
-    let store = open(place).await;
-    assert_eq!(store.holds().await.unwrap(), [hold("a:443", 1_000), hold("b:80", 3_000)]);
-    store.put_holds(&[], at(1_000)).await.unwrap();
-    assert_eq!(store.holds().await.unwrap(), [hold("b:80", 3_000)]);
-    store.close().await;
-}
-
 async fn a_newer_schema_is_refused_and_left_alone(place: &dyn Place) {
     open(place).await.close().await;
     place.foreign(
@@ -455,6 +459,8 @@ macro_rules! contract {
     };
     ($($backend:ident: $place:expr),* $(,)?) => {$(
         contract! { $backend, $place;
+            policies_are_read_as_they_stand
+            holds_are_kept_the_later_time_wins_and_what_is_over_is_forgotten
             a_new_store_is_seeded_once
             stores_opened_at_once_seed_once
             a_table_that_was_dropped_is_made_and_seeded_again
@@ -468,8 +474,6 @@ macro_rules! contract {
             ten_thousand_rows_are_one_change_and_one_read
             venue_files_are_put_replaced_and_removed
             keys_are_added_found_and_revoked
-            policies_are_read_as_they_stand
-            holds_are_kept_the_later_time_wins_and_what_is_over_is_forgotten
             a_newer_schema_is_refused_and_left_alone
             a_step_that_was_edited_is_refused
             a_closed_store_answers_with_an_error

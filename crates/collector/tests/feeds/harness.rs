@@ -16,8 +16,8 @@ use std::{
     time::Duration,
 };
 use store::{
-    ApiKey, ApiKeys, Hold, Holds, NewTradeRow, PairPolicies, PairPolicyRow, Store, StoreError, TradeInfo,
-    TradeRow, TradeRowChange, VenueFile, VenueFiles,
+    ApiKey, ApiKeys, NewTradeRow, Store, StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile,
+    VenueFiles,
 };
 use testkit::until_some;
 use tokio::sync::watch;
@@ -31,7 +31,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub struct TestStore {
     rows: Mutex<Vec<TradeRow>>,
     files: Mutex<Vec<VenueFile>>,
-    pub holds: Mutex<Vec<Hold>>,
+    pub holds: Mutex<Vec<store::Hold>>,
     /// As if somebody had dropped the table.
     pub has_no_holds: AtomicBool,
     changes: watch::Sender<u64>,
@@ -64,7 +64,7 @@ impl TestStore {
         self.changes.send_modify(|n| *n += 1);
     }
 
-    fn answer<T>(&self, value: T) -> Result<T, StoreError> {
+    pub fn answer<T>(&self, value: T) -> Result<T, StoreError> {
         if self.is_away.load(Relaxed) { Err(StoreError::Unavailable("down".into())) } else { Ok(value) }
     }
 }
@@ -113,34 +113,6 @@ impl ApiKeys for TestStore {
     }
     async fn api_key_by_hash(&self, _: &str) -> Result<Option<ApiKey>, StoreError> {
         Ok(None)
-    }
-}
-
-#[async_trait]
-impl PairPolicies for TestStore {
-    async fn pair_policies(&self) -> Result<Vec<PairPolicyRow>, StoreError> {
-        Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl Holds for TestStore {
-    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
-        if self.has_no_holds.load(Relaxed) {
-            return Err(StoreError::Unavailable("no such table: hold".into()));
-        }
-        let holds = self.holds.lock().clone();
-        self.answer(holds)
-    }
-    async fn put_holds(&self, holds: &[Hold], now: Timestamp) -> Result<(), StoreError> {
-        self.answer(())?;
-        let mut kept = self.holds.lock();
-        for hold in holds {
-            kept.retain(|known| known.host != hold.host);
-            kept.push(hold.clone());
-        }
-        kept.retain(|known| known.until > now);
-        Ok(())
     }
 }
 
