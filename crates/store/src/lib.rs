@@ -1,4 +1,4 @@
-//! The seam that keeps what must survive: `trade_info`, policies, venue files, holds, API keys.
+//! The seam that keeps what must survive: `trade_info`, venue files, API keys.
 //! It must not know what a row means to a venue, nor who presents a key.
 //!
 //! # How to add a backend
