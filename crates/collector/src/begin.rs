@@ -69,8 +69,9 @@ impl Session {
 
     async fn token(&self, ws: &Ws, ask: &Ask<'_>) -> Result<Variables, Ended> {
         let context = &self.context;
-        if let Ok(url) = Url::parse(ask.url) {
-            held(&context.hosts.host(&words::address(&url)), context.clock.now())?;
+        let host = Url::parse(ask.url).ok().map(|url| context.hosts.host(&words::address(&url)));
+        if let Some(host) = &host {
+            held(host, context.clock.now())?;
         }
         let answer = context.http.fetch(ask).await.map_err(|error| match error {
             FetchError::Blocked(blocked) => (Cause::Blocked, blocked.to_string()),
@@ -84,11 +85,21 @@ impl Session {
                 })
             }
             429 | 418 => {
-                Err((Cause::RateLimited(answer.retry_at), "token call: too many requests".to_owned()))
+                let until = answer.retry_at.unwrap_or_else(|| self.pause_end());
+                if let Some(host) = host {
+                    host.hold_until(until);
+                }
+                Err((Cause::RateLimited(Some(until)), "token call: too many requests".to_owned()))
             }
             451 => Err((Cause::GeoBlocked, "token call: HTTP 451".to_owned())),
             status => Err((Cause::Refused, format!("token call: HTTP {status}"))),
         }
+    }
+
+    /// Until when a venue that says "too many" is left alone, where it does not say.
+    fn pause_end(&self) -> Timestamp {
+        let pause = self.context.settings.timing.rate_limited_pause.as_millis();
+        self.context.clock.now().plus_millis(i64::try_from(pause).unwrap_or(60_000))
     }
 
     async fn not_dialled(&self, url: &Url, error: DialError) -> Ended {
@@ -97,9 +108,7 @@ impl Session {
             DialError::Blocked(_) => (Cause::Blocked, words),
             DialError::RateLimited { until, .. } => {
                 // Every connection to that host keeps to it, not only this one.
-                let pause = i64::try_from(self.context.settings.timing.rate_limited_pause.as_millis())
-                    .unwrap_or(60_000);
-                let until = until.unwrap_or_else(|| self.context.clock.now().plus_millis(pause));
+                let until = until.unwrap_or_else(|| self.pause_end());
                 self.context.hosts.host(&words::address(url)).hold_until(until);
                 (Cause::RateLimited(Some(until)), words)
             }

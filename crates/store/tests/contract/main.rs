@@ -64,6 +64,50 @@ fn conflict<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
     }
 }
 
+async fn policies_are_read_as_they_stand(place: &dyn Place) {
+    let store = open(place).await;
+    assert_eq!(store.pair_policies().await.unwrap(), []);
+    let mut changes = store.changes();
+    place
+        .foreign(
+            "INSERT INTO pair_policy (pair, venues_allowed, venues_excluded, sources_min)
+             VALUES ('BTC-USDT', NULL, 'alpha, beta', 2), ('no pair', '', NULL, NULL)",
+        )
+        .await;
+    tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
+    let text = |t: &str| Some(t.to_owned());
+    assert_eq!(
+        store.pair_policies().await.unwrap(),
+        [
+            store::PairPolicyRow {
+                pair: text("BTC-USDT"),
+                venues_excluded: text("alpha, beta"),
+                sources_min: text("2"),
+                ..store::PairPolicyRow::default()
+            },
+            store::PairPolicyRow {
+                pair: text("no pair"),
+                venues_allowed: text(""),
+                ..store::PairPolicyRow::default()
+            },
+        ]
+    );
+    store.close().await;
+}
+
+async fn holds_are_kept_the_later_time_wins_and_what_is_over_is_forgotten(place: &dyn Place) {
+    let hold = |host: &str, ms| store::Hold { host: host.to_owned(), until: at(ms) };
+    let store = open(place).await;
+    store.put_holds(&[hold("a:443", 1_000), hold("b:80", 2_000)], at(0)).await.unwrap();
+    store.put_holds(&[hold("a:443", 500), hold("b:80", 3_000)], at(0)).await.unwrap();
+    store.close().await;
+    let store = open(place).await;
+    assert_eq!(store.holds().await.unwrap(), [hold("a:443", 1_000), hold("b:80", 3_000)]);
+    store.put_holds(&[], at(1_000)).await.unwrap();
+    assert_eq!(store.holds().await.unwrap(), [hold("b:80", 3_000)]);
+    store.close().await;
+}
+
 async fn a_new_store_is_seeded_once(place: &dyn Place) {
     let store = store::open(&place.url(), seed()).await.unwrap();
     let seeded = ["1 alpha BTC-USDT -", "2 beta bitcoin,tron-rub,usd -"];
@@ -443,6 +487,8 @@ macro_rules! contract {
     };
     ($($backend:ident: $place:expr),* $(,)?) => {$(
         contract! { $backend, $place;
+            policies_are_read_as_they_stand
+            holds_are_kept_the_later_time_wins_and_what_is_over_is_forgotten
             a_new_store_is_seeded_once
             stores_opened_at_once_seed_once
             a_table_that_was_dropped_is_made_and_seeded_again
