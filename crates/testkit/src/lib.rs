@@ -3,11 +3,20 @@
 
 mod fake_http;
 mod fake_venue;
+mod fill;
+mod form;
 mod proxy;
+mod script;
+mod scripted;
+mod scripted_http;
+mod scripted_talk;
 mod wait;
 mod wire;
 
 pub use fake_venue::{Behaviour, FakeVenue, Handshake, Happened, HttpAnswer, Logged};
+pub use fill::last_cents;
 pub use proxy::{FaultProxy, Line};
+pub use script::{Channel, Frames, How, Script, duration, limit};
+pub use scripted::{Micros, ScriptedVenue, Speed};
 pub use wait::{until, until_some};
 pub use wire::venue_file;
