@@ -60,7 +60,6 @@ pub(crate) struct Stage {
     pub speed: Speed,
     pub cues: broadcast::Sender<Cue>,
     micros: Micros,
-    started: Instant,
     state: Mutex<State>,
 }
 
@@ -73,7 +72,7 @@ impl std::fmt::Debug for Stage {
 #[derive(Default)]
 pub(crate) struct State {
     violations: Vec<String>,
-    connects: Vec<Duration>,
+    connects: Vec<Instant>,
     attempts: VecDeque<Instant>,
     pub requests: VecDeque<Instant>,
     pub answered: usize,
@@ -87,7 +86,8 @@ pub(crate) struct State {
     pub not_before: Option<Instant>,
     pub pings: usize,
     pub pongs: usize,
-    pub replaced: usize,
+    /// Requests that came while they were to wait.
+    pub throttled: usize,
 }
 
 impl ScriptedVenue {
@@ -100,7 +100,6 @@ impl ScriptedVenue {
             speed,
             cues: broadcast::channel(1_024).0,
             micros,
-            started: Instant::now(),
             state: Mutex::default(),
         });
         shared.new_round();
@@ -137,7 +136,7 @@ impl ScriptedVenue {
     }
 
     /// When connections were opened.
-    pub fn connects(&self) -> Vec<Duration> {
+    pub fn connects(&self) -> Vec<Instant> {
         self.shared.state().connects.clone()
     }
 
@@ -152,9 +151,9 @@ impl ScriptedVenue {
         self.shared.state().answered
     }
 
-    /// How many connections reached their lifetime with another one beside them.
-    pub fn replaced(&self) -> usize {
-        self.shared.state().replaced
+    /// How many requests were answered 429.
+    pub fn throttled(&self) -> usize {
+        self.shared.state().throttled
     }
 
     /// Open connections, and on how many of them every known pair is subscribed.
@@ -177,11 +176,6 @@ impl ScriptedVenue {
         self.shared.state().rounds.get(at).copied()
     }
 
-    /// Since when it runs.
-    pub fn age(&self) -> Duration {
-        self.shared.started.elapsed()
-    }
-
     /// Closes every connection.
     pub fn close_all(&self) {
         let _ = self.shared.cues.send(Cue::Close);
@@ -200,7 +194,7 @@ impl ScriptedVenue {
         }
     }
 
-    /// Requests are answered 429 for so long, and must not come.
+    /// Requests are answered 429 for so long.
     pub fn throttle(&self, wait: Duration) {
         self.shared.state().not_before = Some(Instant::now() + wait);
     }
@@ -310,10 +304,9 @@ async fn accepted(tcp: TcpStream, number: u64, stage: Arc<Stage>) {
     };
     let config = Some(WebSocketConfig::default());
     let Ok(socket) = tokio_tungstenite::accept_hdr_async_with_config(tcp, judge, config).await else { return };
-    let at = stage.started.elapsed();
     {
         let mut state = stage.state();
-        state.connects.push(at);
+        state.connects.push(Instant::now());
         state.open.insert(number, BTreeSet::new());
     }
     scripted_talk::Talk::new(socket, number, stage.clone()).run().await;

@@ -90,6 +90,7 @@ impl Stage {
         if let Some(until) = state.not_before {
             let left = until.saturating_duration_since(Instant::now());
             if !left.is_zero() {
+                state.throttled += 1;
                 drop(state);
                 let after = format!("retry-after: {}\r\n", left.as_secs() + 1);
                 return Some(Answer(429, after, "application/json".to_owned(), b"{}".to_vec()));

@@ -87,7 +87,7 @@ impl Talk {
                     Some(Ok(Message::Text(text))) => self.read(&text).await?,
                     Some(Ok(Message::Ping(_))) => {
                         self.count();
-                        if self.stage.script.ping.as_ref().is_some_and(|ping| ping.form == "protocol") {
+                        if self.stage.script.ping.as_ref().is_some_and(|ping| ping.form == "protocol" || ping.any) {
                             self.client_pinged();
                         }
                     }
@@ -253,8 +253,15 @@ impl Talk {
         }
         let id = named.values.get("id").cloned().unwrap_or_else(|| "null".to_owned());
         let (known, unknown) = self.known(form, &items);
-        let base = Fill { words: vec![("id", id)], round: stage.now(), ..Fill::default() };
-        if !unknown.is_empty() && script.unknown.how == How::Batch && kind == Kind::Begin {
+        let channel = items.first().map(|(channel, _)| channel.clone()).unwrap_or_default();
+        let base =
+            Fill { words: vec![("id", id), ("channel", channel)], round: stage.now(), ..Fill::default() };
+        let refuses = match script.unknown.how {
+            How::Batch => true,
+            How::LeftOut => known.is_empty() && !script.unknown.error.is_empty(),
+            How::Error | How::Silent => false,
+        };
+        if !unknown.is_empty() && refuses && kind == Kind::Begin {
             return self.refuse(&base, &unknown).await;
         }
         if form.replaces {
@@ -356,8 +363,6 @@ impl Talk {
             let mut with = base.clone();
             with.words.push(("items", items.join(",")));
             with.words.push(("state", state.into_iter().collect::<Vec<_>>().join(",")));
-            let channel = one_by_one.first().and_then(|with| with.words.iter().find(|(name, _)| *name == "channel"));
-            with.words.extend(channel.cloned());
             self.say(&form.ack, &with, false).await?;
         }
         for with in &one_by_one {
@@ -371,7 +376,7 @@ impl Talk {
         let each = self.stage.script.unknown.how == How::Error;
         for (channel, symbol) in unknown.iter().take(if each { usize::MAX } else { 1 }) {
             let mut with = base.clone();
-            with.words.extend([("symbol", symbol.clone()), ("channel", channel.clone())]);
+            with.words = vec![base.words[0].clone(), ("symbol", symbol.clone()), ("channel", channel.clone())];
             self.say(&template, &with, false).await?;
         }
         Ok(())
