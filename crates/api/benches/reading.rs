@@ -68,6 +68,8 @@ fn ours(board: Arc<Board>) -> SocketAddr {
         metrics: Arc::new(String::new),
         checks: Arc::new(Vec::new),
         venue_known: Arc::new(|_| Ok(())),
+        venue_check: Arc::new(|_, _| Ok(0)),
+        venue_text: Arc::new(|_| None),
     };
     server(move |listener| async move {
         let _ = api::serve(listener, parts, Settings::default(), CancellationToken::new()).await;

@@ -21,18 +21,22 @@ mod meters;
 mod open;
 mod plan;
 mod poll;
+mod probe;
 mod publish;
 mod session;
 mod settings;
 mod shards;
 mod status;
 mod subscriptions;
+mod tap;
 mod words;
 
 pub use backoff::BackoffLimits;
 pub use catalogue::{Catalogue, Found};
+pub use context::ContextError;
 pub use guard::{Blocked, Guard, GuardError, Resolver, SystemResolver};
 pub use plan::{Feed, FeedKey, Plan, PlannedRow, Planner, Transport, UNKNOWN_VENUE, Verdict, Want};
+pub use probe::{Probe, ProbeVerdict, ProbedFrame, probe};
 pub use settings::{Environment, Settings, Timing};
 
 use broker::Broker;

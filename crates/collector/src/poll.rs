@@ -203,6 +203,9 @@ impl Round {
             return Ok(());
         }
         let is_good = (200..300).contains(&status);
+        if let Some(tap) = &self.poll.context.tap {
+            tap.frame(&answer.body);
+        }
         let problem = self.answers.read(request, &answer.body, is_good, now);
         let told = problem.as_ref().map(|(_, words)| format!(": {words}")).unwrap_or_default();
         let means = problem.as_ref().map(|(means, _)| *means);

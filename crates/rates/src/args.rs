@@ -304,6 +304,9 @@ pub enum VenuesCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Connect once for real, and show what the venue sends and what is made of it.
+    #[command(before_help = include_str!("../help/venues-test.txt"))]
+    Test(TestArgs),
     /// Read recorded traffic of a venue: one JSON line per price.
     #[command(before_help = include_str!("../help/venues-decode.txt"))]
     Decode {
@@ -324,6 +327,38 @@ pub enum VenuesCommand {
     /// Remove a venue file from the store.
     #[command(before_help = include_str!("../help/venues-remove.txt"))]
     Remove(VenueArgs),
+}
+
+/// `rates venues test`
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// The venue file.
+    pub file: PathBuf,
+    /// The pair: BASE-QUOTE.
+    pub pair: String,
+    /// Replaces the venue's address, as in a row.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// A network that is not public and may be connected to all the same; may be repeated.
+    #[arg(long, value_name = "CIDR")]
+    pub allow_private: Vec<String>,
+    /// JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The configuration file; without it ./rates.toml, if there is one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl TestArgs {
+    /// What they say about the configuration.
+    pub fn flags(&self) -> Flags {
+        let mut flags = Flags { config: self.config.clone(), values: Vec::new() };
+        if !self.allow_private.is_empty() {
+            flags.values.push(("allow_private", "--allow-private", Value::List(self.allow_private.clone())));
+        }
+        flags
+    }
 }
 
 /// A venue by its name.

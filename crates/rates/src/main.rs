@@ -32,6 +32,7 @@ mod stop;
 mod telemetry;
 mod values;
 mod venue_files;
+mod venue_trial;
 mod venues_command;
 mod watch;
 

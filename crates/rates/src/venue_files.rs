@@ -64,6 +64,11 @@ impl VenueFiles {
         self.files.iter()
     }
 
+    /// The text of one file.
+    pub fn text(&self, id: &VenueId) -> Option<&str> {
+        self.files.get(id).map(|file| file.text.as_str())
+    }
+
     /// Compiles every file; a broken one ends with 78 and `file:line: key: reason`.
     pub fn check(&self) -> Result<Vec<Arc<Venue>>, Failure> {
         self.iter().map(|(id, file)| parse(id, file)).collect()

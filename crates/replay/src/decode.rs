@@ -88,7 +88,7 @@ pub fn decode(
             readers.clear();
         }
         let key = (line.transport, line.url.clone(), line.connection);
-        let reader = readers.entry(key).or_insert_with(|| venue.reader_of_everything());
+        let reader = readers.entry(key).or_insert_with(|| venue.reader_of_recordings());
         summary.frames += 1;
         said.clear();
         if let Err(unreadable) = reader.read(frame(&line), &mut said) {

@@ -65,6 +65,9 @@ impl Spoken {
         if trials.is_empty() {
             return Err(cannot("it spells none of the demo's pairs"));
         }
+        if has_symbol_in_path(venue, &symbols) {
+            return Err(cannot("its address holds the symbol in the path"));
+        }
         let wished = wished_words(venue, &trials);
         let templates = templates(venue, &trials, &wished);
         if templates.is_empty() {
@@ -77,6 +80,10 @@ impl Spoken {
             let name = &*symbol.name;
             for spelling in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
                 spellings.entry(spelling).or_insert(number);
+            }
+            // A channel may run into the name: `channel_BASE_QUOTE`.
+            for item in venue.ws().map(|ws| ws.items(symbol)).unwrap_or_default() {
+                spellings.entry(item).or_insert(number);
             }
         }
         let names = symbols.iter().flat_map(|s| [&s.name, &s.base, &s.quote]);
@@ -164,7 +171,15 @@ impl Spoken {
             let has = |word: &str| words.contains(word.to_ascii_lowercase().as_str());
             (has(&symbol.name) || has(&symbol.base) && has(&symbol.quote)).then_some(number)
         };
-        self.symbols.iter().enumerate().filter_map(asked).collect()
+        let found: Vec<usize> = self.symbols.iter().enumerate().filter_map(asked).collect();
+        if !found.is_empty() {
+            return found;
+        }
+        // Where an address names bases only, every quote is asked for.
+        let of_base = |(number, symbol): (usize, &Symbol)| {
+            words.contains(symbol.base.to_ascii_lowercase().as_str()).then_some(number)
+        };
+        self.symbols.iter().enumerate().filter_map(of_base).collect()
     }
 
     /// The acknowledgements of a message about these symbols, with the id that the client gave.
@@ -188,6 +203,17 @@ impl Spoken {
 fn words(text: &str) -> HashSet<String> {
     let long = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() >= 3);
     long.map(str::to_ascii_lowercase).collect()
+}
+
+/// Whether requests for different symbols go to different paths: one address in a row cannot stand for them.
+fn has_symbol_in_path(venue: &Venue, symbols: &[Symbol]) -> bool {
+    let Some(http) = venue.http().filter(|_| venue.ws().is_none()) else { return false };
+    let paths: HashSet<String> = symbols
+        .iter()
+        .flat_map(|symbol| http.requests(std::slice::from_ref(symbol), None))
+        .map(|request| request.url.split('?').next().unwrap_or_default().to_owned())
+        .collect();
+    paths.len() > 1
 }
 
 /// The words of a subscription of this venue, symbols left out: its channels are among them.

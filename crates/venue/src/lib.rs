@@ -136,12 +136,17 @@ impl Venue {
 
     /// A reader of its answers, for one connection. It reads only what it follows.
     pub fn reader(self: &Arc<Self>) -> Reader {
-        Reader::new(self.clone(), false)
+        Reader::new(self.clone(), reader::Reads::Followed)
     }
 
-    /// A reader for recordings: it reads every price the file knows, followed or not.
+    /// A reader of every price that the file knows, followed or not.
     pub fn reader_of_everything(self: &Arc<Self>) -> Reader {
-        Reader::new(self.clone(), true)
+        Reader::new(self.clone(), reader::Reads::Everything)
+    }
+
+    /// The same for recordings: it names symbols as the venue's own frames do.
+    pub fn reader_of_recordings(self: &Arc<Self>) -> Reader {
+        Reader::new(self.clone(), reader::Reads::EverythingAsSpelled)
     }
 
     /// Runs the file's examples; how many ran.

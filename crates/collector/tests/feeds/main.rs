@@ -3,5 +3,6 @@
 
 mod harness;
 mod polling;
+mod probing;
 mod rows;
 mod streams;
