@@ -50,6 +50,7 @@ impl Cast {
     /// The server runs; the venue's file is read as it is, or with its times as short as the server's.
     pub async fn new(id: &str, script: &Script, file: &str, speed: Speed) -> Cast {
         let clock = Clock::system();
+        let speed = if speed.times == 1 { speed } else { Speed { times: times(file, speed), ..speed } };
         let server = ScriptedVenue::start(script.clone(), speed, Arc::new(move || clock.now().micros())).await;
         let text = if speed.times == 1 { file.to_owned() } else { faster(id, script, file, speed) };
         Cast { id: id.to_owned(), script: script.clone(), server, venue: venue(id, &text) }
@@ -62,7 +63,6 @@ impl Cast {
         let to_row = |(at, pair): (usize, &String)| {
             let mut row = row(i64::try_from(at).unwrap() + 1, &self.id, pair);
             row.url = Some(format!("{scheme}://{}", self.server.address()));
-            row.interval_ms = self.is_polled().then(|| "1500".to_owned());
             row
         };
         pairs.enumerate().map(to_row).collect()
@@ -71,6 +71,13 @@ impl Cast {
     pub fn is_polled(&self) -> bool {
         self.script.paths.is_empty()
     }
+}
+
+/// A venue that is polled is polled every 1.5 s, and its budget is as much shorter as that.
+fn times(file: &str, speed: Speed) -> u32 {
+    let file: toml::Table = file.parse().unwrap();
+    let interval = file.get("http").and_then(|http| http.get("interval")).and_then(toml::Value::as_str);
+    interval.map_or(speed.times, |interval| u32::try_from(duration(interval).as_millis() / 1_500).unwrap().max(1))
 }
 
 /// The file with shorter times and nothing else changed. What is shortened is compared first: the file must
@@ -100,12 +107,12 @@ fn faster(id: &str, script: &Script, file: &str, speed: Speed) -> String {
             shorter(ping, "answer_within", speed.times, None);
         }
     }
-    if let Some(http) = file.get_mut("http").and_then(toml::Value::as_table_mut)
-        && let Some(budget) = http.get("budget").and_then(toml::Value::as_str)
-    {
-        let (count, per) = limit(budget);
-        let shorter = format!("{count}/{}ms", (per / speed.times).as_millis());
-        http.insert("budget".to_owned(), shorter.into());
+    if let Some(http) = file.get_mut("http").and_then(toml::Value::as_table_mut) {
+        shorter(http, "interval", speed.times, None);
+        if let Some((count, per)) = http.get("budget").and_then(toml::Value::as_str).map(limit) {
+            let shorter = format!("{count}/{}ms", (per / speed.times).as_millis());
+            http.insert("budget".to_owned(), shorter.into());
+        }
     }
     toml::to_string(&file).unwrap()
 }
