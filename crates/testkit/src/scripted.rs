@@ -165,6 +165,12 @@ impl ScriptedVenue {
         (state.open.len(), state.open.values().filter(whole).count())
     }
 
+    /// How many symbols are subscribed on any connection.
+    pub fn subscribed(&self) -> usize {
+        let state = self.shared.state();
+        state.open.values().flatten().map(|(_, symbol)| *symbol).collect::<BTreeSet<_>>().len()
+    }
+
     /// The number of the latest round, from 1.
     pub fn round(&self) -> u64 {
         self.shared.state().rounds.len() as u64

@@ -6,6 +6,7 @@ use crate::{
     proof::{complete, judged},
     stage::{Cast, FAST, scripts, venue_files},
 };
+use collector::Settings;
 use market::{PairState, Tick};
 use std::{sync::Arc, time::Duration};
 use testkit::until;
@@ -30,36 +31,54 @@ async fn every_venue_file_lives_with_its_scripted_venue() {
     for (id, script) in scripts() {
         let Some(file) = files.get(&id) else { continue };
         let cast = Arc::new(Cast::new(&id, &script, file, FAST).await);
-        lives.push((cast.clone(), tokio::spawn(live(cast))));
+        lives.push((id, watched(cast.clone(), live(cast))));
     }
-    let count = lives.len();
-    let mut failures = Vec::new();
-    for (cast, life) in lives {
-        let mut problems: Vec<String> = cast.server.violations();
-        match life.await {
-            Ok(Ok(())) => {}
-            Ok(Err(problem)) => problems.push(problem),
-            Err(panic) => {
-                let panic = panic.into_panic();
-                let text = panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic".to_owned());
-                problems.push(text);
-            }
-        }
-        problems.extend(cast.server.violations());
-        problems.dedup();
-        if !problems.is_empty() {
-            failures.push(format!("{}:\n    {}", cast.id, problems.join("\n    ")));
+    all_live(lives).await;
+}
+
+/// A life in a task of its own.
+pub type Life = tokio::task::JoinHandle<Result<(), String>>;
+
+/// Waits for all lives, and tells every one that went wrong.
+pub async fn all_live(lives: Vec<(String, Life)>) {
+    let (count, mut failures) = (lives.len(), Vec::new());
+    for (id, life) in lives {
+        if let Err(problem) = ended(life).await {
+            failures.push(format!("{id}: {problem}"));
         }
     }
     assert!(failures.is_empty(), "{} of {count} venues fail:\n{}", failures.len(), failures.join("\n"));
 }
 
-async fn live(cast: Arc<Cast>) -> Result<(), String> {
-    let mut settings = settings();
-    settings.timing.backoff.base = Duration::from_millis(200);
-    settings.timing.backoff.max = Duration::from_secs(1);
-    settings.timing.backoff.reset_after = Duration::from_millis(300);
-    let world = World::start(vec![cast.venue.clone()], cast.rows(), settings).await;
+/// How a life ended; a panic in it is told like any other problem.
+pub async fn ended(life: Life) -> Result<(), String> {
+    life.await.unwrap_or_else(|error| {
+        let panic = error.into_panic();
+        Err(panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic".to_owned()))
+    })
+}
+
+/// A life that ends at the first violation.
+pub fn watched(cast: Arc<Cast>, life: impl Future<Output = Result<(), String>> + Send + 'static) -> Life {
+    tokio::spawn(async move {
+        let violated = async {
+            while cast.server.violations().is_empty() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let ended = tokio::select! {
+            ended = life => ended,
+            () = violated => Ok(()),
+        };
+        match cast.server.violations() {
+            none if none.is_empty() => ended,
+            some => Err(some.join("; ")),
+        }
+    })
+}
+
+pub async fn live(cast: Arc<Cast>) -> Result<(), String> {
+    let world = World::start(vec![cast.venue.clone()], cast.rows(), quick()).await;
     if !cast.script.spot {
         return nothing_spot(&cast, &world).await;
     }
@@ -72,6 +91,7 @@ async fn live(cast: Arc<Cast>) -> Result<(), String> {
     for symbol in &cast.script.symbols {
         assert!(is(&cast, &world, &symbol.pair, "live"), "only {} is off, not {}", unknown.pair, symbol.pair);
     }
+    judged(&cast, world.ticks().iter().map(|(_, tick)| tick))?;
     let (from, to) = match cast.is_polled() {
         true => poll(&cast).await,
         false => stream(&cast, &world).await,
@@ -80,6 +100,15 @@ async fn live(cast: Arc<Cast>) -> Result<(), String> {
     world.stop().await;
     let seen = judged(&cast, ticks.iter().map(|(_, tick)| tick))?;
     complete(&cast, &seen, from, to)
+}
+
+/// Settings whose waits are as short as the venues' lives.
+pub fn quick() -> Settings {
+    let mut settings = settings();
+    settings.timing.backoff.base = Duration::from_millis(200);
+    settings.timing.backoff.max = Duration::from_secs(1);
+    settings.timing.backoff.reset_after = Duration::from_millis(300);
+    settings
 }
 
 fn is(cast: &Cast, world: &World, pair: &str, states: &str) -> bool {
@@ -94,8 +123,7 @@ fn is(cast: &Cast, world: &World, pair: &str, states: &str) -> bool {
 
 /// Derivatives are subscribed in the documented form, and no tick comes out.
 async fn nothing_spot(cast: &Cast, world: &World) -> Result<(), String> {
-    let subscribed = || cast.server.open().1 > 0 || !cast.server.violations().is_empty();
-    until("everything is subscribed, or refused from the start", PATIENCE, subscribed).await;
+    until("everything is subscribed", PATIENCE, || cast.server.open().1 > 0).await;
     let round = cast.server.round();
     until("it goes on", PATIENCE, || cast.server.round() > round + 20).await;
     let ticks = world.ticks();

@@ -38,6 +38,25 @@ pub fn scripts() -> BTreeMap<String, Script> {
     texts("tests/scripts").into_iter().filter(|(id, _)| is_wanted(id)).map(read).collect()
 }
 
+/// The script with so many pairs of invented assets instead of its own, and without an end of connections.
+pub fn crowded(script: &Script, count: usize) -> Script {
+    let mut script = script.clone();
+    let like = script.symbols[0].clone();
+    let letter = |at: usize| char::from(b'A' + u8::try_from(at % 26).unwrap());
+    let symbol = |at: usize| {
+        let name = format!("Q{}{}", letter(at / 26), letter(at));
+        let spelled = |text: &str| text.replace("BTC", &name).replace("btc", &name.to_ascii_lowercase());
+        let mut symbol = like.clone();
+        for text in [&mut symbol.pair, &mut symbol.asked, &mut symbol.told] {
+            *text = spelled(text);
+        }
+        symbol
+    };
+    script.symbols = (0..count).map(symbol).collect();
+    script.lifetime = None;
+    script
+}
+
 /// One venue on the stage.
 pub struct Cast {
     pub id: String,
