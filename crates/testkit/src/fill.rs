@@ -83,7 +83,9 @@ fn price_text(cents: i64, form: &str) -> String {
         // Scaled integers.
         "scaled8" => format!("{cents}000000"),
         "scaled4" => format!("{cents}00"),
-        "exponent" => format!("{}.{}E+{}", digit(cents, 0), &cents.to_string()[1..], cents.to_string().len() - 3),
+        "exponent" => {
+            format!("{}.{}E+{}", digit(cents, 0), &cents.to_string()[1..], cents.to_string().len() - 3)
+        }
         other => panic!("a price is not written as '{other}'"),
     }
 }
@@ -161,7 +163,11 @@ mod tests {
 
     #[test]
     fn templates_keep_braces_that_are_no_gaps() {
-        let with = Fill { words: vec![("symbol", "AB".to_owned())], cents: 1_000_010, round: (1, 1_790_000_000_123_456) };
+        let with = Fill {
+            words: vec![("symbol", "AB".to_owned())],
+            cents: 1_000_010,
+            round: (1, 1_790_000_000_123_456),
+        };
         for (template, want) in [
             (r#"{"s":"{symbol}","p":{last}}"#, r#"{"s":"AB","p":10000.10}"#),
             ("{last_comma} {last_exponent} {last_scaled4}", "10000,10 1.000010E+4 100001000"),

@@ -62,13 +62,7 @@ pub fn read(form: &str, text: &str, channels: &[&str], channel: &str) -> Result<
     Ok(named.finished(channel))
 }
 
-fn value(
-    wanted: &Value,
-    got: &Value,
-    channels: &[&str],
-    named: &mut Named,
-    at: &str,
-) -> Result<(), String> {
+fn value(wanted: &Value, got: &Value, channels: &[&str], named: &mut Named, at: &str) -> Result<(), String> {
     let differs = || Err(format!("{at}: {got} is not {wanted}"));
     match (wanted, got) {
         (Value::String(form), got) => match (form.as_str(), got) {
@@ -212,7 +206,11 @@ mod tests {
     #[test]
     fn a_message_in_the_form_names_its_symbols_and_any_other_is_told_apart() {
         let streams = r#"{"m":"SUB","params":["{symbol}@{channel}","..."],"id":"{id}"}"#;
-        check(streams, r#"{"m":"SUB","params":["a@ticker","b@trade"],"id":7}"#, Ok(&[("ticker", "a"), ("trade", "b")]));
+        check(
+            streams,
+            r#"{"m":"SUB","params":["a@ticker","b@trade"],"id":7}"#,
+            Ok(&[("ticker", "a"), ("trade", "b")]),
+        );
         check(streams, r#"{"m":"SUB","params":["a@depth"],"id":7}"#, Err("params[0]"));
         check(streams, r#"{"m":"SUB","params":[],"id":7}"#, Err("has 0 elements"));
         check(streams, r#"{"m":"SUB","params":["a@ticker"]}"#, Err("id is missing"));
@@ -225,8 +223,16 @@ mod tests {
             Ok(&[("ticker", "A-B"), ("ticker", "C-D")]),
         );
         let across = r#"{"channel":["{channel}","..."],"symbols":["{symbol}","..."]}"#;
-        check(across, r#"{"channel":["ticker"],"symbols":["A","B"]}"#, Ok(&[("ticker", "A"), ("ticker", "B")]));
-        check(r#"{"topic":"/market/{channel}:{symbols}"}"#, r#"{"topic":"/market/ticker:A-B,C-D"}"#, Ok(&[("ticker", "A-B"), ("ticker", "C-D")]));
+        check(
+            across,
+            r#"{"channel":["ticker"],"symbols":["A","B"]}"#,
+            Ok(&[("ticker", "A"), ("ticker", "B")]),
+        );
+        check(
+            r#"{"topic":"/market/{channel}:{symbols}"}"#,
+            r#"{"topic":"/market/ticker:A-B,C-D"}"#,
+            Ok(&[("ticker", "A-B"), ("ticker", "C-D")]),
+        );
         check("ping", "ping", Ok(&[]));
         check("ping", "PING", Err("not"));
     }

@@ -10,6 +10,7 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -98,7 +99,7 @@ impl Stage {
         }
         let requests = self.script.limits.requests.as_ref()?;
         let (count, per) = limit(requests);
-        if !is_beyond(&mut state.requests, count, per / self.speed.times) {
+        if !is_beyond(&mut state.requests, (count, per / self.speed.times), Duration::ZERO) {
             return None;
         }
         drop(state);
@@ -152,8 +153,7 @@ impl Stage {
             fill(&route.group, &Fill { words, round, ..Fill::default() })
         };
         let all_groups: Vec<_> = groups.iter().map(group).collect();
-        let words =
-            vec![("rows", all_rows.join(&route.joiner)), ("groups", all_groups.join(&route.joiner))];
+        let words = vec![("rows", all_rows.join(&route.joiner)), ("groups", all_groups.join(&route.joiner))];
         let text = fill(&route.answer, &self.fill(first, round, words));
         let is_cyrillic = route.content_type.contains("windows-1251");
         let body = if is_cyrillic { windows_1251(&text) } else { text.into_bytes() };
@@ -200,7 +200,10 @@ pub(crate) fn decoded(text: &str) -> String {
             b'+' => b' ',
             b'%' => {
                 let hex = [bytes.next().unwrap_or(b'0'), bytes.next().unwrap_or(b'0')];
-                std::str::from_utf8(&hex).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(b'?')
+                std::str::from_utf8(&hex)
+                    .ok()
+                    .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+                    .unwrap_or(b'?')
             }
             other => other,
         });

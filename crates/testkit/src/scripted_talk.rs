@@ -162,8 +162,7 @@ impl Talk {
 
     fn count(&mut self) {
         if let Some(messages) = &self.stage.script.limits.messages {
-            let (count, per) = limit(messages);
-            if is_beyond(&mut self.received, count, per) {
+            if is_beyond(&mut self.received, limit(messages), self.stage.speed.slack) {
                 self.stage.violation(format!("more than {messages} messages"));
                 self.ends = Some(Instant::now());
             }
@@ -218,8 +217,11 @@ impl Talk {
     /// The form that a message has, or where it differs from each.
     fn form_of(&self, text: &str) -> Result<(Form, Kind, form::Named), String> {
         let script = &self.stage.script;
-        let kinds =
-            [(&script.subscribe, Kind::Begin), (&script.unsubscribe, Kind::End), (&script.other, Kind::Other)];
+        let kinds = [
+            (&script.subscribe, Kind::Begin),
+            (&script.unsubscribe, Kind::End),
+            (&script.other, Kind::Other),
+        ];
         let mut reasons = Vec::new();
         for (forms, kind) in kinds {
             for form in forms {
@@ -246,7 +248,8 @@ impl Talk {
         self.pings_us |= form.starts_pings;
         let mut items = named.items.clone();
         if form.all {
-            items = script.symbols.iter().map(|symbol| (form.channel.clone(), symbol.asked.clone())).collect();
+            items =
+                script.symbols.iter().map(|symbol| (form.channel.clone(), symbol.asked.clone())).collect();
         }
         if script.limits.items.is_some_and(|most| items.len() > most) {
             stage.violation(format!("{} items in one message", items.len()));
@@ -359,7 +362,8 @@ impl Talk {
         }
         if !form.ack.is_empty() {
             let items: Vec<_> = one_by_one.iter().map(|with| fill(&form.item, with)).collect();
-            let state: BTreeSet<_> = self.subscribed.keys().map(|(_, at)| format!("\"{}\"", script.symbols[*at].asked)).collect();
+            let state: BTreeSet<_> =
+                self.subscribed.keys().map(|(_, at)| format!("\"{}\"", script.symbols[*at].asked)).collect();
             let mut with = base.clone();
             with.words.push(("items", items.join(",")));
             with.words.push(("state", state.into_iter().collect::<Vec<_>>().join(",")));
@@ -376,7 +380,8 @@ impl Talk {
         let each = self.stage.script.unknown.how == How::Error;
         for (channel, symbol) in unknown.iter().take(if each { usize::MAX } else { 1 }) {
             let mut with = base.clone();
-            with.words = vec![base.words[0].clone(), ("symbol", symbol.clone()), ("channel", channel.clone())];
+            with.words =
+                vec![base.words[0].clone(), ("symbol", symbol.clone()), ("channel", channel.clone())];
             self.say(&template, &with, false).await?;
         }
         Ok(())
@@ -415,7 +420,8 @@ impl Talk {
             };
             for chan in chans {
                 let words = vec![("chan", chan.to_string())];
-                self.say(&heartbeat.send, &Fill { words, round: stage.now(), ..Fill::default() }, false).await?;
+                self.say(&heartbeat.send, &Fill { words, round: stage.now(), ..Fill::default() }, false)
+                    .await?;
             }
         }
         if self.ends.is_some_and(|at| now >= at) {

@@ -16,7 +16,8 @@ const RETURN: Duration = Duration::from_secs(25);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn venues_that_return_at_once_are_not_met_at_once() {
     let files = venue_files();
-    let speed = Speed { times: 1, lifetimes: 1, round: Duration::from_secs(1), slack: Duration::from_secs(1) };
+    let speed =
+        Speed { times: 1, lifetimes: 1, round: Duration::from_secs(1), slack: Duration::from_secs(1) };
     let mut casts = Vec::new();
     for (id, script) in scripts().into_iter().filter(|(_, script)| !script.paths.is_empty()) {
         if let Some(file) = files.get(&id) {
@@ -45,7 +46,9 @@ async fn venues_that_return_at_once_are_not_met_at_once() {
     waits.sort();
     let spread = waits[waits.len() - 1] - waits[0];
     assert!(spread >= Duration::from_secs(5), "all within {spread:?}: {waits:?}");
-    let crowd = waits.iter().map(|from| waits.iter().filter(|at| *at >= from && **at - *from < Duration::from_millis(500)).count());
+    let crowd = waits.iter().map(|from| {
+        waits.iter().filter(|at| *at >= from && **at - *from < Duration::from_millis(500)).count()
+    });
     let most = crowd.max().unwrap_or(0);
     assert!(most * 3 <= waits.len(), "{most} of {} within half a second: {waits:?}", waits.len());
     world.stop().await;

@@ -83,7 +83,8 @@ pub async fn live(cast: Arc<Cast>) -> Result<(), String> {
         return nothing_spot(&cast, &world).await;
     }
     for symbol in &cast.script.symbols {
-        until(&format!("{} is live", symbol.pair), PATIENCE, || is(&cast, &world, &symbol.pair, "live")).await;
+        until(&format!("{} is live", symbol.pair), PATIENCE, || is(&cast, &world, &symbol.pair, "live"))
+            .await;
     }
     let unknown = &cast.script.unknown;
     let what = format!("{} is {}", unknown.pair, unknown.state);
@@ -147,11 +148,10 @@ async fn poll(cast: &Cast) -> (u64, u64) {
 async fn stream(cast: &Cast, world: &World) -> (u64, u64) {
     let server = &cast.server;
     let all_say = |round: u64| {
-        let is_after = |tick: &Tick| {
-            server.time_of(round).is_some_and(|at| tick.received_at.micros() >= at)
-        };
+        let is_after = |tick: &Tick| server.time_of(round).is_some_and(|at| tick.received_at.micros() >= at);
         let ticks = world.ticks();
-        let of_pair = |pair: &str| ticks.iter().rev().any(|(_, tick)| tick.pair.to_string() == pair && is_after(tick));
+        let of_pair =
+            |pair: &str| ticks.iter().rev().any(|(_, tick)| tick.pair.to_string() == pair && is_after(tick));
         cast.script.symbols.iter().all(|symbol| of_pair(&symbol.pair))
     };
     let more_connects = async |what: &str, more: usize| {

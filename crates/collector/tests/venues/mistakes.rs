@@ -12,6 +12,7 @@ use std::sync::Arc;
 const MISTAKES: &[(&str, &str, &str, bool, &str)] = &[
     ("binance", "{base}{quote}@ticker", "{BASE}{QUOTE}@ticker", false, "is no symbol of this venue"),
     ("binance", "@ticker\"", "@tickers\"", false, "has no documented form"),
+    ("htx", "messages = \"40/1s\"", "", true, "more than 40/1s messages"),
     ("bybit", "items_max = 10", "items_max = 50", true, "items in one message"),
     ("bybit", "every = \"20s\"", "every = \"40s\"", false, "no ping within"),
     ("kraken", "bid = \"bid\"", "bid = \"ask\"", false, "nobody said"),

@@ -9,15 +9,21 @@ use testkit::{Script, ScriptedVenue, Speed, duration, limit};
 use venue::Venue;
 
 /// Intervals are ten times shorter, and a day lasts ten seconds.
-pub const FAST: Speed =
-    Speed { times: 10, lifetimes: 8_640, round: Duration::from_millis(100), slack: Duration::from_millis(400) };
+pub const FAST: Speed = Speed {
+    times: 10,
+    lifetimes: 8_640,
+    round: Duration::from_millis(100),
+    slack: Duration::from_millis(400),
+};
 
 fn texts(folder: &str) -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     let toml = files.filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
-    toml.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
-        .collect()
+    toml.map(|path| {
+        (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap())
+    })
+    .collect()
 }
 
 /// Venue files by name.
@@ -70,7 +76,8 @@ impl Cast {
     pub async fn new(id: &str, script: &Script, file: &str, speed: Speed) -> Cast {
         let clock = Clock::system();
         let speed = if speed.times == 1 { speed } else { Speed { times: times(file, speed), ..speed } };
-        let server = ScriptedVenue::start(script.clone(), speed, Arc::new(move || clock.now().micros())).await;
+        let server =
+            ScriptedVenue::start(script.clone(), speed, Arc::new(move || clock.now().micros())).await;
         let text = if speed.times == 1 { file.to_owned() } else { faster(id, script, file, speed) };
         Cast { id: id.to_owned(), script: script.clone(), server, venue: venue(id, &text) }
     }
@@ -96,7 +103,8 @@ impl Cast {
 fn times(file: &str, speed: Speed) -> u32 {
     let file: toml::Table = file.parse().unwrap();
     let interval = file.get("http").and_then(|http| http.get("interval")).and_then(toml::Value::as_str);
-    interval.map_or(speed.times, |interval| u32::try_from(duration(interval).as_millis() / 1_500).unwrap().max(1))
+    interval
+        .map_or(speed.times, |interval| u32::try_from(duration(interval).as_millis() / 1_500).unwrap().max(1))
 }
 
 /// The file with shorter times and nothing else changed. What is shortened is compared first: the file must
@@ -106,7 +114,9 @@ fn faster(id: &str, script: &Script, file: &str, speed: Speed) -> String {
     let shorter = |table: &mut toml::Table, key: &str, by: u32, missing: Option<&str>| {
         let written = table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
         // A text that is no duration is a variable of the token call.
-        let Some(text) = written.or(missing.map(str::to_owned)).filter(|text| !text.contains('{')) else { return };
+        let Some(text) = written.or(missing.map(str::to_owned)).filter(|text| !text.contains('{')) else {
+            return;
+        };
         table.insert(key.to_owned(), format!("{}ms", (duration(&text) / by).as_millis().max(1)).into());
     };
     if let Some(ws) = file.get_mut("ws").and_then(toml::Value::as_table_mut) {
