@@ -1,5 +1,6 @@
-//! Tests only: a scriptable venue over real sockets, and a proxy that breaks the line on purpose.
-//! It must not know the product: it speaks a small wire format of its own, which [`venue_file`] describes.
+//! Tests only: a scriptable venue over real sockets, a venue that lives by a script, and a proxy
+//! that breaks the line on purpose. It must not know the product: the fake speaks a small wire format of its own, which
+//! [`venue_file`] describes, and a script tells what a real venue's documentation does.
 
 mod fake_http;
 mod fake_venue;
@@ -8,6 +9,7 @@ mod form;
 mod proxy;
 mod script;
 mod scripted;
+mod scripted_answer;
 mod scripted_http;
 mod scripted_talk;
 mod wait;

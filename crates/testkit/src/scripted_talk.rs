@@ -4,12 +4,12 @@
 use crate::{
     fill::{Fill, fill, frame},
     form,
-    script::{How, Message as Form, duration, limit},
+    script::{Message as Form, duration, limit},
     scripted::{Cue, Stage, is_beyond},
 };
 use futures_util::{SinkExt, StreamExt};
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -21,23 +21,26 @@ const WELCOME_AFTER: Duration = Duration::from_millis(60);
 /// A connection that was told to go ends after a minute of its time.
 const NOTICE: &str = "60s";
 
+/// A channel and a symbol of the script, by index.
+pub(crate) type Item = (usize, usize);
+
 /// A connection ended, by whomever.
-struct Over;
+pub(crate) struct Over;
 
 pub(crate) struct Talk {
     socket: WebSocketStream<TcpStream>,
-    number: u64,
-    stage: Arc<Stage>,
+    pub(crate) number: u64,
+    pub(crate) stage: Arc<Stage>,
     opened: Instant,
     welcomed: bool,
     /// Channel and symbol, and the number by which frames name them.
-    subscribed: BTreeMap<(usize, usize), u64>,
-    channels_given: u64,
+    pub(crate) subscribed: BTreeMap<Item, u64>,
+    pub(crate) channels_given: u64,
     received: VecDeque<Instant>,
-    requests: usize,
-    has_asked: bool,
+    pub(crate) requests: usize,
+    pub(crate) has_asked: bool,
     pinged_by_client: Instant,
-    pings_us: bool,
+    pub(crate) pings_us: bool,
     pinged: Instant,
     unanswered: Option<(Instant, String)>,
     beat: Instant,
@@ -123,7 +126,7 @@ impl Talk {
         }
     }
 
-    async fn say(&mut self, template: &str, with: &Fill, is_data: bool) -> Result<(), Over> {
+    pub(crate) async fn say(&mut self, template: &str, with: &Fill, is_data: bool) -> Result<(), Over> {
         if template.is_empty() {
             return Ok(());
         }
@@ -143,7 +146,7 @@ impl Talk {
         Ok(())
     }
 
-    async fn data(
+    pub(crate) async fn data(
         &mut self,
         (channel, symbol): (usize, usize),
         chan: u64,
@@ -161,11 +164,11 @@ impl Talk {
     }
 
     fn count(&mut self) {
-        if let Some(messages) = &self.stage.script.limits.messages {
-            if is_beyond(&mut self.received, limit(messages), self.stage.speed.slack) {
-                self.stage.violation(format!("more than {messages} messages"));
-                self.ends = Some(Instant::now());
-            }
+        if let Some(messages) = &self.stage.script.limits.messages
+            && is_beyond(&mut self.received, limit(messages), self.stage.speed.slack)
+        {
+            self.stage.violation(format!("more than {messages} messages"));
+            self.ends = Some(Instant::now());
         }
     }
 
@@ -234,157 +237,6 @@ impl Talk {
             }
         }
         Err(reasons.join("; "))
-    }
-
-    /// A message in a documented form.
-    async fn asked(&mut self, form: &Form, kind: Kind, named: form::Named) -> Result<(), Over> {
-        let stage = self.stage.clone();
-        let script = &stage.script;
-        self.has_asked |= kind == Kind::Begin;
-        self.requests += 1;
-        if script.limits.requests_per_connection.is_some_and(|most| self.requests > most) {
-            stage.violation(format!("{} requests on one connection", self.requests));
-        }
-        self.pings_us |= form.starts_pings;
-        let mut items = named.items.clone();
-        if form.all {
-            items =
-                script.symbols.iter().map(|symbol| (form.channel.clone(), symbol.asked.clone())).collect();
-        }
-        if script.limits.items.is_some_and(|most| items.len() > most) {
-            stage.violation(format!("{} items in one message", items.len()));
-        }
-        let id = named.values.get("id").cloned().unwrap_or_else(|| "null".to_owned());
-        let (known, unknown) = self.known(form, &items);
-        let channel = items.first().map(|(channel, _)| channel.clone()).unwrap_or_default();
-        let base =
-            Fill { words: vec![("id", id), ("channel", channel)], round: stage.now(), ..Fill::default() };
-        let refuses = match script.unknown.how {
-            How::Batch => true,
-            How::LeftOut => known.is_empty() && !script.unknown.error.is_empty(),
-            How::Error | How::Silent => false,
-        };
-        if !unknown.is_empty() && refuses && kind == Kind::Begin {
-            return self.refuse(&base, &unknown).await;
-        }
-        if form.replaces {
-            self.subscribed.clear();
-        }
-        let mut fresh = Vec::new();
-        for key in &known {
-            match kind {
-                Kind::End => drop(self.subscribed.remove(key)),
-                _ if self.subscribed.contains_key(key) => {}
-                _ => {
-                    self.channels_given += 1;
-                    self.subscribed.insert(*key, self.channels_given);
-                    fresh.push(*key);
-                }
-            }
-        }
-        if script.limits.subscriptions.is_some_and(|most| self.subscribed.len() > most) {
-            stage.violation(format!("{} subscriptions on one connection", self.subscribed.len()));
-        }
-        let subscribed: BTreeSet<_> = self.subscribed.keys().copied().collect();
-        let mut told = known.clone();
-        if form.late {
-            self.first(&fresh).await?;
-        }
-        let acknowledges_unknown = matches!(script.unknown.how, How::Silent);
-        self.acknowledge(form, &base, &mut told, if acknowledges_unknown { &unknown } else { &[] }).await?;
-        if !unknown.is_empty() && script.unknown.how == How::Error && kind == Kind::Begin {
-            self.refuse(&base, &unknown).await?;
-        }
-        if !form.late {
-            self.first(&fresh).await?;
-        }
-        stage.state().open.insert(self.number, subscribed);
-        Ok(())
-    }
-
-    async fn first(&mut self, fresh: &[(usize, usize)]) -> Result<(), Over> {
-        let round = self.stage.now();
-        for key in fresh {
-            let chan = self.subscribed.get(key).copied().unwrap_or_default();
-            self.data(*key, chan, round, true).await?;
-        }
-        Ok(())
-    }
-
-    /// What of this is known, by index, and what is not, by channel and name.
-    fn known(&self, form: &Form, items: &[(String, String)]) -> (Vec<(usize, usize)>, Vec<(String, String)>) {
-        let script = &self.stage.script;
-        let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        for (channel, symbol) in items {
-            let at = script
-                .channel
-                .iter()
-                .position(|one| one.name == *channel && one.variant == form.variant)
-                .unwrap_or_else(|| panic!("the script has no channel '{channel}'"));
-            match script.symbols.iter().position(|one| one.asked == *symbol) {
-                Some(symbol) => known.push((at, symbol)),
-                None => {
-                    if script.unknown.asked != *symbol {
-                        self.stage.violation(format!("'{symbol}' is no symbol of this venue"));
-                    }
-                    unknown.push((channel.clone(), symbol.clone()));
-                }
-            }
-        }
-        (known, unknown)
-    }
-
-    async fn acknowledge(
-        &mut self,
-        form: &Form,
-        base: &Fill,
-        known: &mut Vec<(usize, usize)>,
-        unknown: &[(String, String)],
-    ) -> Result<(), Over> {
-        let stage = self.stage.clone();
-        let script = &stage.script;
-        let mut one_by_one = Vec::new();
-        for (channel, symbol) in known.drain(..) {
-            let name = script.channel[channel].name.clone();
-            let chan = self.subscribed.get(&(channel, symbol)).copied().unwrap_or_default();
-            let words = vec![base.words[0].clone(), ("channel", name), ("chan", chan.to_string())];
-            one_by_one.push(stage.fill(symbol, base.round, words));
-        }
-        for (channel, symbol) in unknown {
-            let words = vec![
-                base.words[0].clone(),
-                ("channel", channel.clone()),
-                ("symbol", symbol.clone()),
-                ("told", symbol.clone()),
-                ("chan", "1".to_owned()),
-            ];
-            one_by_one.push(Fill { words, ..base.clone() });
-        }
-        if !form.ack.is_empty() {
-            let items: Vec<_> = one_by_one.iter().map(|with| fill(&form.item, with)).collect();
-            let state: BTreeSet<_> =
-                self.subscribed.keys().map(|(_, at)| format!("\"{}\"", script.symbols[*at].asked)).collect();
-            let mut with = base.clone();
-            with.words.push(("items", items.join(",")));
-            with.words.push(("state", state.into_iter().collect::<Vec<_>>().join(",")));
-            self.say(&form.ack, &with, false).await?;
-        }
-        for with in &one_by_one {
-            self.say(&form.ack_each, with, false).await?;
-        }
-        Ok(())
-    }
-
-    async fn refuse(&mut self, base: &Fill, unknown: &[(String, String)]) -> Result<(), Over> {
-        let template = self.stage.script.unknown.error.clone();
-        let each = self.stage.script.unknown.how == How::Error;
-        for (channel, symbol) in unknown.iter().take(if each { usize::MAX } else { 1 }) {
-            let mut with = base.clone();
-            with.words =
-                vec![base.words[0].clone(), ("symbol", symbol.clone()), ("channel", channel.clone())];
-            self.say(&template, &with, false).await?;
-        }
-        Ok(())
     }
 
     /// What time asks for.
@@ -460,7 +312,7 @@ impl Talk {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Begin,
     End,
     Other,
