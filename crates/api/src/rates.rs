@@ -104,6 +104,8 @@ pub(crate) async fn convert(State(server): State<Arc<Server>>, RawQuery(query): 
         server.pair(&pair.to_string())?;
         if let Some(answer) = board.answer(&pair) {
             refuse(&answer.rate, true)?;
+            // There is a rate: it is the amount that cannot be.
+            return Err(Problem::BadRequest("amount: the result has more digits than are exact".into()));
         }
         return Err(Problem::NoFreshRate);
     };

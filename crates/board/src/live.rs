@@ -189,7 +189,8 @@ impl Board {
         quoting.iter().zip(made.parts.iter().copied()).filter_map(view).collect()
     }
 
-    /// The answers for every pair that somebody quotes, by name.
+    /// The answers for every pair that is tracked, by name: of one that nobody has quoted yet a cross, or one
+    /// without a value.
     pub fn answers(&self) -> Vec<Arc<Answer>> {
         let now = self.clock.now();
         let all = || -> Vec<Arc<Answer>> {
@@ -204,6 +205,17 @@ impl Board {
             if let Some(cross) = self.crossed(&answer.rate.pair, Some(answer), now, false) {
                 *answer = cross;
             }
+        }
+        let unseen: Vec<Pair> = {
+            let index = self.index.read();
+            index.tracked.iter().filter(|pair| !index.by_pair.contains_key(*pair)).cloned().collect()
+        };
+        if !unseen.is_empty() {
+            answers.extend(unseen.iter().map(|pair| {
+                let nothing = || Arc::new(body::answer(Rate::unseen(pair), self.options.demo));
+                self.crossed(pair, None, now, false).unwrap_or_else(nothing)
+            }));
+            answers.sort_by(|a, b| a.rate.pair.cmp(&b.rate.pair));
         }
         answers
     }

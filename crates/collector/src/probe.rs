@@ -141,9 +141,8 @@ impl Looking {
     /// Looks until the answer is known. `streams`: more frames may come soon.
     async fn until(mut self, mut deadline: Instant, streams: bool) -> Probe {
         let verdict = loop {
-            let heard = match tokio::time::timeout_at(deadline, self.heard.recv()).await {
-                Ok(Some(heard)) => heard,
-                Ok(None) | Err(_) => break ProbeVerdict::NoData(self.complaint.take()),
+            let Ok(Some(heard)) = tokio::time::timeout_at(deadline, self.heard.recv()).await else {
+                break ProbeVerdict::NoData(self.complaint.take());
             };
             match heard {
                 Heard::Frame(bytes, length) => {

@@ -16,8 +16,8 @@ use std::{
     time::Duration,
 };
 use store::{
-    ApiKey, ApiKeys, NewTradeRow, Store, StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile,
-    VenueFiles,
+    ApiKey, ApiKeys, Candle, CandleRange, Candles, Interval, Lease, Leases, NewTradeRow, Store, StoreError,
+    TradeInfo, TradeRow, TradeRowChange, VenueFile, VenueFiles,
 };
 use testkit::until_some;
 use tokio::sync::watch;
@@ -99,6 +99,35 @@ impl ApiKeys for TestStore {
     }
     async fn api_key_by_hash(&self, _: &str) -> Result<Option<ApiKey>, StoreError> {
         Ok(None)
+    }
+}
+
+#[async_trait]
+impl Candles for TestStore {
+    async fn put_candles(&self, _: &[Candle]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn candles(&self, _: &CandleRange) -> Result<Vec<Candle>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn remove_candles_before(&self, _: Interval, _: Timestamp) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Leases for TestStore {
+    async fn acquire_lease(&self, _: &str, _: &str, _: Duration) -> Result<bool, StoreError> {
+        self.answer(true)
+    }
+    async fn renew_leases(&self, _: &str, _: Duration) -> Result<Vec<String>, StoreError> {
+        self.answer(Vec::new())
+    }
+    async fn release_lease(&self, _: &str, _: &str) -> Result<bool, StoreError> {
+        self.answer(true)
+    }
+    async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        self.answer(Vec::new())
     }
 }
 
