@@ -42,9 +42,13 @@ impl Session {
         let variables = match &ws.bootstrap {
             None => Variables::new(),
             Some(bootstrap) => {
+                let url = match &self.origin {
+                    Some(origin) => beside(origin, &bootstrap.url),
+                    None => bootstrap.url.clone(),
+                };
                 let ask = Ask {
                     method: &bootstrap.method,
-                    url: &bootstrap.url,
+                    url: &url,
                     headers: &[],
                     etag: None,
                     timeout,
@@ -137,5 +141,38 @@ fn held(host: &Host, now: Timestamp) -> Result<(), Ended> {
     match host.held_until(now) {
         Some(until) => Err((Cause::RateLimited(Some(until)), "the venue asked us to wait".to_owned())),
         None => Ok(()),
+    }
+}
+
+/// A row that sends the stream elsewhere sends the token call there too: a token of one host is worth nothing
+/// at another. Path and query stay the venue's own.
+fn beside(origin: &str, own: &str) -> String {
+    let on_origin = || {
+        let (origin, mut url) = (Url::parse(origin).ok()?, Url::parse(own).ok()?);
+        let is_plain = matches!(origin.scheme(), "ws" | "http");
+        url.set_scheme(if is_plain { "http" } else { "https" }).ok()?;
+        url.set_host(origin.host_str()).ok()?;
+        url.set_port(origin.port()).ok()?;
+        Some(url.to_string())
+    };
+    on_origin().unwrap_or_else(|| own.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_call_goes_where_the_stream_goes() {
+        let own = "https://api.example.org/v1/token?a=1";
+        for (origin, want) in [
+            ("ws://127.0.0.1:9000", "http://127.0.0.1:9000/v1/token?a=1"),
+            ("wss://mirror.example.org/path?b=2", "https://mirror.example.org/v1/token?a=1"),
+            ("ws://[::1]:80/", "http://[::1]/v1/token?a=1"),
+            ("no address", own),
+        ] {
+            assert_eq!(beside(origin, own), want);
+        }
+        assert_eq!(beside("wss://a.example", "http://b.example:81/t"), "https://a.example/t");
     }
 }
