@@ -8,5 +8,7 @@ mod harness;
 mod herd;
 mod life;
 mod mistakes;
+#[path = "../feeds/orders.rs"]
+mod orders;
 mod proof;
 mod stage;
