@@ -90,7 +90,19 @@
     connected = is;
     lost.hidden = is;
     for (const row of rows.values()) show(row, is ? row.word : "unconfirmed");
+    // A venue must not look alive on a page that hears nothing.
+    if (!is) for (const item of $("venues").children) venue({ venue: item.dataset.venue, unknown: true });
     say();
+  }
+
+  async function askVenues() {
+    try {
+      const answer = await fetch("/api/v1/venues", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+      const said = await answer.json();
+      for (const status of said.venues) venue({ ...status, unknown: status.state === "unknown" });
+    } catch {
+      // The next snapshot asks again.
+    }
   }
 
   function say() {
@@ -163,6 +175,7 @@
     source.addEventListener("snapshot", (event) => {
       heard();
       JSON.parse(event.data).rates.forEach(take);
+      askVenues();
     });
     source.addEventListener("rate", (event) => { heard(); take(JSON.parse(event.data)); });
     source.addEventListener("status", (event) => { heard(); venue(JSON.parse(event.data)); });

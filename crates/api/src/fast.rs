@@ -5,7 +5,7 @@ use crate::{
     body::{AnswerBody, Ended},
     error::Problem,
     original,
-    routes::Route,
+    paths::Route,
     say,
     state::Server,
     watch::{Phase, Watch},
@@ -73,7 +73,7 @@ impl hyper::service::Service<Request<Incoming>> for Front {
 
     fn call(&self, request: Request<Incoming>) -> Pending {
         let started = Instant::now();
-        // A panic in there is met again on the slow way, where it is counted and answered.
+        // A panic in there is met again on the slow way, where it is answered. The process' panic hook counts it.
         let hot = catch_unwind(AssertUnwindSafe(|| self.hot(&request))).unwrap_or(None);
         if let Some((route, mut response)) = hot {
             if self.server.is_stopping.load(Relaxed) {
@@ -167,7 +167,7 @@ async fn guarded(
             Problem::RateLimited { retry_after_s: verdict.reset_s }.into_response()
         }
         _ => match whole_request(server, request).await {
-            Ok(request) => routed(server, router, request).await,
+            Ok(request) => routed(router, request).await,
             Err(problem) => {
                 // The client may be in the middle of a long body: the answer is all it gets on this connection.
                 watch.linger.store(true, Relaxed);
@@ -205,13 +205,12 @@ async fn whole_request(server: &Server, request: Request<Incoming>) -> Result<Re
 }
 
 /// What the router says; a panic costs this request only.
-async fn routed(server: &Server, router: Router, request: Request<Bytes>) -> Routed {
+async fn routed(router: Router, request: Request<Bytes>) -> Routed {
     let request = request.map(axum::body::Body::from);
     match AssertUnwindSafe(router.oneshot(request)).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(_) => {
-            server.meter.panics.increment(1);
             tracing::error!("a handler panicked; its request got 500, nothing else is affected");
             Problem::Internal.into_response()
         }

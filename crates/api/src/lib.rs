@@ -16,6 +16,7 @@ mod lists;
 mod meter;
 mod original;
 mod page;
+mod paths;
 mod probes;
 mod query;
 mod rates;

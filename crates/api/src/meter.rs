@@ -1,7 +1,7 @@
 //! What the interface counts about itself: requests, how long they took, streams, panics.
 //! It must not know how metrics are collected, nor add a series for every text a client thinks up.
 
-use crate::routes::{ROUTES, Route};
+use crate::paths::{ROUTES, Route};
 use hyper::{Method, StatusCode};
 use metrics::{Counter, Gauge};
 use parking_lot::Mutex;
@@ -41,7 +41,6 @@ pub(crate) struct Meter {
     requests: Mutex<HashMap<(Route, &'static str, u16), Counter>>,
     hot: Vec<Counter>,
     durations: Vec<Durations>,
-    pub(crate) panics: Counter,
     pub(crate) stream_clients: Gauge,
     pub(crate) stream_lagged: Counter,
     pub(crate) connections_overdue: Counter,
@@ -53,7 +52,6 @@ impl Meter {
     pub(crate) fn new() -> Meter {
         use metrics::{Unit, describe_counter as describe, describe_gauge};
         describe!("rates_http_requests_total", "Requests answered, by route, method and status code");
-        describe!("rates_panics_total", "Handlers that panicked; each cost one request");
         describe_gauge!("rates_stream_clients", Unit::Count, "Readers of /api/v1/stream now");
         describe!("rates_stream_lagged_total", "Stream readers that missed changes and got a resync");
         describe!("rates_http_connections_overdue_total", "Connections closed for silence or stalling");
@@ -63,7 +61,6 @@ impl Meter {
             requests: Mutex::default(),
             hot: ROUTES.iter().map(|route| request_counter(route.template, "GET", 200)).collect(),
             durations: ROUTES.iter().map(|_| Durations::default()).collect(),
-            panics: metrics::counter!("rates_panics_total"),
             stream_clients: metrics::gauge!("rates_stream_clients"),
             stream_lagged: metrics::counter!("rates_stream_lagged_total"),
             connections_overdue: metrics::counter!("rates_http_connections_overdue_total"),

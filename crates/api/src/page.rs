@@ -155,7 +155,7 @@ fn age_words(age_ms: Option<i64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::ROUTES;
+    use crate::paths::ROUTES;
     use serde_json::Value;
     use std::collections::BTreeSet;
 

@@ -47,44 +47,49 @@ pub(crate) async fn metrics(State(server): State<Arc<Server>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-/// Gauges read off the board at this moment: a venue or pair that is gone leaves no series behind.
+/// Gauges read off the board at this moment: a venue or pair that is gone leaves no series behind. What another
+/// room of the same process exports under the same name is left to it, since a name may appear only once.
 fn write_feeds(server: &Server, to: &mut String) {
     let board = server.board();
     let now = board.clock().now();
-    let head = |to: &mut String, name: &str, help: &str| {
-        let _ = writeln!(to, "# HELP {name} {help}\n# TYPE {name} gauge");
-    };
-    head(to, "rates_build_info", "The version that runs.");
-    let _ = writeln!(
-        to,
-        "rates_build_info{{version=\"{}\"}} 1",
-        server.settings.build.replace(['"', '\\', '\n'], "_")
-    );
+    let build = server.settings.build.replace(['"', '\\', '\n'], "_");
+    gauge(to, "rates_build_info", "The version that runs.", [format!("{{version=\"{build}\"}} 1")]);
     let venues = board.venues();
-    head(to, "rates_venue_up", "Whether any connection of the venue is live.");
-    for view in &venues {
+    let up = venues.iter().map(|view| {
         let is_up = u8::from(lists::summary(view) == "live");
-        let _ = writeln!(to, "rates_venue_up{{venue=\"{}\"}} {is_up}", view.status.venue);
-    }
-    head(to, "rates_venue_last_event_timestamp_seconds", "When data of the venue last came.");
-    for view in &venues {
-        if let Some(at) = view.status.pairs.iter().filter_map(|pair| pair.last_data_at).max() {
-            let (s, ms) = (at.millis().div_euclid(1_000), at.millis().rem_euclid(1_000));
-            let venue = &view.status.venue;
-            let _ = writeln!(to, "rates_venue_last_event_timestamp_seconds{{venue=\"{venue}\"}} {s}.{ms:03}");
-        }
-    }
+        format!("{{venue=\"{}\"}} {is_up}", view.status.venue)
+    });
+    gauge(to, "rates_venue_up", "Whether any connection of the venue is live.", up);
+    let last = venues.iter().filter_map(|view| {
+        let ms = view.status.pairs.iter().filter_map(|pair| pair.last_data_at).max()?.millis();
+        Some(format!("{{venue=\"{}\"}} {}", view.status.venue, seconds(ms)))
+    });
+    gauge(to, "rates_venue_last_event_timestamp_seconds", "When data of the venue last came.", last);
     let answers = board.answers();
-    head(to, "rates_pair_age_seconds", "How old the rate is; the first 500 pairs by name.");
-    for answer in answers.iter().take(PAIRS_MAX) {
-        if let Some(age_ms) = say::age_ms(&answer.rate, now) {
-            let (s, ms, pair) = (age_ms / 1_000, age_ms % 1_000, &answer.rate.pair);
-            let _ = writeln!(to, "rates_pair_age_seconds{{pair=\"{pair}\"}} {s}.{ms:03}");
-        }
+    let rates = || answers.iter().take(PAIRS_MAX).map(|answer| &answer.rate);
+    let ages = rates()
+        .filter_map(|rate| Some(format!("{{pair=\"{}\"}} {}", rate.pair, seconds(say::age_ms(rate, now)?))));
+    gauge(to, "rates_pair_age_seconds", "How old the rate is; the first 500 pairs by name.", ages);
+    let used = rates().map(|rate| format!("{{pair=\"{}\"}} {}", rate.pair, rate.sources_used));
+    gauge(
+        to,
+        "rates_pair_sources",
+        "Of how many venues the rate is made; the first 500 pairs by name.",
+        used,
+    );
+}
+
+fn gauge(to: &mut String, name: &str, help: &str, series: impl IntoIterator<Item = String>) {
+    if to.contains(&format!("# TYPE {name} ")) {
+        return;
     }
-    head(to, "rates_pair_sources", "How many venues the rate is made of; the first 500 pairs by name.");
-    for answer in answers.iter().take(PAIRS_MAX) {
-        let (pair, used) = (&answer.rate.pair, answer.rate.sources_used);
-        let _ = writeln!(to, "rates_pair_sources{{pair=\"{pair}\"}} {used}");
+    let _ = writeln!(to, "# HELP {name} {help}\n# TYPE {name} gauge");
+    for line in series {
+        let _ = writeln!(to, "{name}{line}");
     }
+}
+
+/// Milliseconds as seconds, without floating point.
+fn seconds(ms: i64) -> String {
+    format!("{}.{:03}", ms.div_euclid(1_000), ms.rem_euclid(1_000))
 }

@@ -191,8 +191,18 @@ impl Reader {
                         return Some(single);
                     }
                 }
-                _ = self.heartbeat.tick() => self.ready.extend_from_slice(b": still here\n\n"),
+                _ = self.heartbeat.tick() => {
+                    self.ready.extend_from_slice(b": still here\n\n");
+                    self.ask_again();
+                }
             }
+        }
+    }
+
+    /// The board follows a cross only while somebody asks for it; a reader of the stream asks by being there.
+    fn ask_again(&self) {
+        for pair in self.pairs.iter().flatten() {
+            let _ = self.server.board().answer(pair);
         }
     }
 

@@ -5,7 +5,7 @@ use crate::Answer;
 use bytes::Bytes;
 use market::{Pair, Price, Rate, Timestamp, VenueId};
 use serde::Serialize;
-use std::hash::Hasher;
+use std::{cell::RefCell, hash::Hasher};
 
 /// The members in the contract's order, up to the age.
 #[derive(Serialize)]
@@ -31,16 +31,26 @@ struct Body<'a> {
     demo: bool,
 }
 
-/// The rate with its bytes and their ETag.
+/// The rate with its bytes and their ETag, which share one piece of memory of the right size.
 pub(crate) fn answer(rate: Rate, demo: bool) -> Answer {
-    let body = body(&rate, demo);
-    let mut hash = std::hash::DefaultHasher::new();
-    hash.write(&body);
-    let etag = Bytes::from(format!("W/\"{:016x}\"", hash.finish()));
-    Answer { rate, body, etag }
+    SCRATCH.with_borrow_mut(|bytes| {
+        write_body(bytes, &rate, demo);
+        let mut hash = std::hash::DefaultHasher::new();
+        hash.write(bytes);
+        let length = bytes.len();
+        bytes.extend_from_slice(format!("W/\"{:016x}\"", hash.finish()).as_bytes());
+        let mut body = Bytes::copy_from_slice(bytes);
+        let etag = body.split_off(length);
+        Answer { rate, body, etag }
+    })
 }
 
-fn body(rate: &Rate, demo: bool) -> Bytes {
+thread_local! {
+    /// Written to again and again, so that an answer costs no growing.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+fn write_body(mut bytes: &mut Vec<u8>, rate: &Rate, demo: bool) {
     let body = Body {
         pair: &rate.pair,
         value: rate.value,
@@ -60,7 +70,7 @@ fn body(rate: &Rate, demo: bool) -> Bytes {
         received_at: rate.received_at,
         demo,
     };
-    let mut bytes = Vec::with_capacity(384);
+    bytes.clear();
     // Writing these types into memory has no way to fail; were there one, an empty object is no wrong answer.
     if serde_json::to_writer(&mut bytes, &body).is_err() || bytes.pop() != Some(b'}') {
         bytes.clear();
@@ -69,18 +79,19 @@ fn body(rate: &Rate, demo: bool) -> Bytes {
         bytes.push(b',');
     }
     bytes.extend_from_slice(b"\"age_ms\":");
-    Bytes::from(bytes.into_boxed_slice())
 }
 
 /// The event of a stream that says an answer, with its age at this moment.
 pub(crate) fn rate_event(boot: &str, number: u64, answer: &Answer, now: Timestamp) -> Bytes {
     let age = answer.age_ms(now).unwrap_or(0);
-    let mut event = Vec::with_capacity(answer.body.len() + 80);
-    head(&mut event, boot, number, "rate");
-    event.extend_from_slice(&answer.body);
-    event.extend_from_slice(age.to_string().as_bytes());
-    event.extend_from_slice(b"}\n\n");
-    Bytes::from(event.into_boxed_slice())
+    SCRATCH.with_borrow_mut(|event| {
+        event.clear();
+        head(event, boot, number, "rate");
+        event.extend_from_slice(&answer.body);
+        event.extend_from_slice(age.to_string().as_bytes());
+        event.extend_from_slice(b"}\n\n");
+        Bytes::copy_from_slice(event)
+    })
 }
 
 /// The event of a stream that says something else, on one line of JSON.

@@ -19,7 +19,7 @@ pub(crate) const KEPT: usize = 4_096;
 /// So many are taken from the ring at a time.
 const TAKEN: usize = 64;
 
-/// The last changes. Writers push under the board's lock; readers share what is kept, nothing is copied.
+/// The last changes; readers share what is kept, nothing is copied.
 #[derive(Debug)]
 pub(crate) struct Ring {
     kept: RwLock<VecDeque<Arc<Change>>>,
@@ -34,9 +34,9 @@ impl Ring {
 
     /// Adds a change; `event` is given its number. Readers are told by [`Ring::wake`], once per batch.
     pub(crate) fn push(&self, pair: Option<Pair>, event: impl FnOnce(u64) -> Bytes) {
-        let number = self.last_number() + 1;
-        let change = Arc::new(Change { number, pair, event: event(number) });
         let mut kept = self.kept.write();
+        let number = kept.back().map_or(0, |c| c.number) + 1;
+        let change = Arc::new(Change { number, pair, event: event(number) });
         if kept.len() == KEPT {
             kept.pop_front();
         }

@@ -10,6 +10,7 @@ mod index;
 mod live;
 mod policy;
 mod publish;
+mod rows;
 mod table;
 mod venues;
 

@@ -7,9 +7,9 @@ use crate::{
     crossed::Crosses,
     find,
     index::Index,
-    table::{Only, Table},
+    rows::{Only, Shown},
+    table::Table,
 };
-use bytes::Bytes;
 use clock::Clock;
 use market::{Basis, Pair, Price, Quoting, Rate, RateState, Tick, TickView, Timestamp, VenueId, VenueStatus};
 use parking_lot::{Mutex, RwLock};
@@ -32,7 +32,7 @@ pub struct Board {
     pub(crate) table: Mutex<Table>,
     pub(crate) index: RwLock<Index>,
     pub(crate) crosses: Crosses,
-    pub(crate) crosses_shown: Mutex<HashMap<Pair, Bytes>>,
+    pub(crate) crosses_shown: Mutex<HashMap<Pair, Shown>>,
     pub(crate) ring: Arc<Ring>,
     pub(crate) was_fresh: AtomicBool,
     pub(crate) unfresh_from: AtomicU32,
@@ -124,8 +124,8 @@ impl Board {
         table.mark_due(now);
         self.remake(&mut table, now);
         self.look_after_unfresh(&mut table, now);
-        self.look_after_crosses(now);
         drop(table);
+        self.look_after_crosses(now);
         self.ring.wake();
     }
 

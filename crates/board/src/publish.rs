@@ -5,10 +5,10 @@ use crate::{
     Answer, Board, body, crossed,
     index::{self, Slot},
     live::is_too_old,
+    rows::Shown,
     table::Table,
 };
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use market::{Pair, Rate, RateState, Timestamp};
 use std::sync::{
     Arc,
@@ -67,7 +67,7 @@ impl Board {
 
     /// Puts a rate in its place, and on the stream if it says something else than before.
     fn publish(&self, table: &mut Table, id: u32, rate: Rate, now: Timestamp) {
-        let Some(row) = table.rows.get_mut(&id) else { return };
+        let Some(row) = table.row_mut(id) else { return };
         let answer = Arc::new(body::answer(rate, self.options.demo));
         match &row.slot {
             Some(slot) => {
@@ -98,15 +98,17 @@ impl Board {
 
     /// Says on the stream what is known of a pair whose own ticks are too old.
     fn show_best(&self, table: &mut Table, id: u32, now: Timestamp) {
-        let Some(row) = table.rows.get_mut(&id) else { return };
+        let Some(row) = table.row_mut(id) else { return };
         let Some(direct) = row.slot.as_ref().map(|s| s.answer.load_full()) else { return };
         let cross = self.crossed(&row.pair, Some(&direct), now, false);
         self.show(&mut row.shown, &row.pair, cross.as_ref().unwrap_or(&direct), now);
     }
 
-    fn show(&self, last: &mut Option<Bytes>, pair: &Pair, answer: &Answer, now: Timestamp) {
-        if last.as_ref() != Some(&answer.body) {
-            *last = Some(answer.body.clone());
+    fn show(&self, last: &mut Shown, pair: &Pair, answer: &Answer, now: Timestamp) {
+        // The ETag stands for the body: the old body is not touched again.
+        let etag = answer.etag.as_ref().try_into().ok();
+        if *last != etag || etag.is_none() {
+            *last = etag;
             self.ring.push(Some(pair.clone()), |number| body::rate_event(&self.boot, number, answer, now));
         }
     }
@@ -140,7 +142,7 @@ impl Board {
             if self.index.read().by_pair.contains_key(&pair) {
                 continue;
             }
-            let mut last = shown.remove(&pair);
+            let mut last = shown.remove(&pair).flatten();
             let cross = self.crossed(&pair, None, now, false);
             match cross {
                 Some(cross) => self.show(&mut last, &pair, &cross, now),
@@ -150,9 +152,7 @@ impl Board {
                 }
                 None => {}
             }
-            if let Some(last) = last {
-                shown.insert(pair, last);
-            }
+            shown.insert(pair, last);
         }
     }
 }

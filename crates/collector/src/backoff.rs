@@ -54,7 +54,8 @@ impl Backoff {
         if failures == 0 {
             return Duration::from_micros(random.u64(0..=micros(self.limits.first_max)));
         }
-        let step = micros(self.limits.base).saturating_mul(1u64.checked_shl(failures - 1).unwrap_or(u64::MAX));
+        let step =
+            micros(self.limits.base).saturating_mul(1u64.checked_shl(failures - 1).unwrap_or(u64::MAX));
         let step = step.min(micros(self.limits.max));
         Duration::from_micros(random.u64(step / 2..=step))
     }

@@ -30,10 +30,12 @@ impl Changed {
 pub struct PairCell {
     pair: Pair,
     changed: Changed,
+    waits_since: Timestamp,
     state: AtomicU8,
     last_data_us: AtomicI64,
     stale_after_ms: AtomicI64,
     expire_after_ms: AtomicI64,
+    reason: Mutex<Option<String>>,
 }
 
 /// The states that a feed itself sets; `stale` follows from the age.
@@ -44,14 +46,16 @@ impl PairCell {
     const LIVE: u8 = 1;
 
     /// A pair that waits for its first tick.
-    pub fn new(pair: Pair, changed: Changed) -> PairCell {
+    pub fn new(pair: Pair, now: Timestamp, changed: Changed) -> PairCell {
         PairCell {
             pair,
             changed,
+            waits_since: now,
             state: AtomicU8::new(0),
             last_data_us: AtomicI64::new(i64::MIN),
             stale_after_ms: AtomicI64::new(0),
             expire_after_ms: AtomicI64::new(0),
+            reason: Mutex::new(None),
         }
     }
 
@@ -79,6 +83,7 @@ impl PairCell {
         self.last_data_us.store(now.micros(), Relaxed);
         if self.state.load(Relaxed) != Self::LIVE {
             self.state.store(Self::LIVE, Relaxed);
+            *self.reason.lock() = None;
             self.changed.tell();
         }
     }
@@ -98,11 +103,28 @@ impl PairCell {
         }
     }
 
+    /// Likewise, and why, in words.
+    pub fn set_because(&self, state: PairState, reason: &str) {
+        *self.reason.lock() = Some(reason.to_owned());
+        self.set(state);
+    }
+
+    /// Why it is as it is, if somebody said.
+    pub fn reason(&self) -> Option<String> {
+        self.reason.lock().clone()
+    }
+
     /// How it is now.
     pub fn state(&self, now: Timestamp) -> PairState {
         let state = STATES.get(usize::from(self.state.load(Relaxed))).copied().unwrap_or(PairState::Waiting);
-        let is_old = || self.last_data_at().is_none_or(|at| now.millis_since(at) > self.stale_after_ms());
-        if state == PairState::Live && is_old() { PairState::Stale } else { state }
+        let since = self.last_data_at().unwrap_or(self.waits_since);
+        match state {
+            _ if now.millis_since(since) <= self.stale_after_ms() => state,
+            PairState::Live => PairState::Stale,
+            // Nobody may even have been reached; it has waited long enough all the same.
+            PairState::Waiting => PairState::NoData,
+            state => state,
+        }
     }
 
     /// For the status.
@@ -138,7 +160,8 @@ struct Shown {
 impl ConnectionCell {
     /// A connection that is being made.
     pub fn new(id: &str, now: Timestamp, changed: Changed) -> ConnectionCell {
-        let state = Shown { state: ConnectionState::Connecting, since: now, last_error: None, until: None, pairs: 0 };
+        let state =
+            Shown { state: ConnectionState::Connecting, since: now, last_error: None, until: None, pairs: 0 };
         ConnectionCell { id: id.into(), changed, state: Mutex::new(state), reconnects: AtomicU64::new(0) }
     }
 
@@ -148,7 +171,13 @@ impl ConnectionCell {
     }
 
     /// It is now in that state; whether that is a change. `error` replaces the last error if there is one.
-    pub fn set(&self, state: ConnectionState, error: Option<&str>, until: Option<Timestamp>, now: Timestamp) -> bool {
+    pub fn set(
+        &self,
+        state: ConnectionState,
+        error: Option<&str>,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> bool {
         let mut shown = self.state.lock();
         let is_change = shown.state != state;
         if is_change {

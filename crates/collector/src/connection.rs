@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use market::{ConnectionState, PairState, Timestamp};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use venue::Venue;
 
 /// One connection.
@@ -34,10 +34,10 @@ pub struct Connection {
     pub stop: CancellationToken,
 }
 
-/// A session that runs.
+/// A session that runs; dropping it tells it to say goodbye.
 struct Running {
     number: u64,
-    stop: CancellationToken,
+    _stop: DropGuard,
     is_live: bool,
     started_at: Timestamp,
 }
@@ -97,7 +97,8 @@ impl Connection {
         let now = life.now();
         life.connection.cell.set(ConnectionState::Stopped, None, None, now);
         let drain = life.connection.context.settings.timing.drain_max;
-        let mut running = usize::from(life.current.is_some()) + usize::from(matches!(life.next, Next::Running(_)));
+        let mut running =
+            usize::from(life.current.is_some()) + usize::from(matches!(life.next, Next::Running(_)));
         while running > 0 {
             match tokio::time::timeout(drain, inbox.recv()).await {
                 Ok(Some((_, Event::Ended(_)))) => running -= 1,
@@ -130,12 +131,18 @@ impl Life {
                 self.overlap_max()
             }
             Next::Running(next) => {
-                let deadline = next.started_at.plus_millis(i64::try_from(self.overlap_max().as_millis()).unwrap_or(i64::MAX));
+                let deadline = next
+                    .started_at
+                    .plus_millis(i64::try_from(self.overlap_max().as_millis()).unwrap_or(i64::MAX));
                 if now < deadline {
                     return until(deadline, now);
                 }
                 let is_live = next.is_live;
-                if is_live { self.promote() } else { self.give_up_next(now) }
+                if is_live {
+                    self.promote();
+                } else {
+                    self.give_up_next(now);
+                }
                 Duration::ZERO
             }
         }
@@ -169,14 +176,18 @@ impl Life {
             // A mistake of ours in reading one venue must not end anything else.
             let end = AssertUnwindSafe(session.run()).catch_unwind().await.unwrap_or_else(|_| {
                 meters.panic();
-                End { cause: Cause::Panicked, words: "the feed failed inside the program".to_owned(), flowed: Duration::ZERO }
+                End {
+                    cause: Cause::Panicked,
+                    words: "the feed failed inside the program".to_owned(),
+                    flowed: Duration::ZERO,
+                }
             });
             if events.send((number, Event::Ended(end))).await.is_err() {
                 tracing::debug!("a session outlived its connection");
             }
         };
         drop(tokio::spawn(supervised));
-        Running { number, stop, is_live: false, started_at: now }
+        Running { number, _stop: stop.drop_guard(), is_live: false, started_at: now }
     }
 
     fn on(&mut self, number: u64, event: Event) {
@@ -199,7 +210,11 @@ impl Life {
             Event::Replace(label, reason) if is_current && matches!(self.next, Next::None) => {
                 tracing::info!(venue = %self.connection.venue.id(), connection = self.connection.cell.id(), %reason, "connection is being replaced");
                 self.replace_reason = label;
-                self.next = Next::At(now);
+                if let Some(current) = &self.current {
+                    let age = u64::try_from(now.millis_since(current.started_at)).unwrap_or(0);
+                    self.next_backoff.flowed_for(Duration::from_millis(age));
+                }
+                self.next = Next::At(self.next_try(now));
             }
             // The replacement is out of date already: it is replaced in turn once it has taken over.
             Event::Replace(label, _) if is_next => self.replace_reason = label,
@@ -216,16 +231,19 @@ impl Life {
         }
     }
 
+    /// When a replacement is tried: at once, unless the last ones were replaced soon too. A venue that tells
+    /// every connection to reconnect is not hammered.
+    fn next_try(&mut self, now: Timestamp) -> Timestamp {
+        let wait = self.next_backoff.next_wait(&mut self.random);
+        now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+    }
+
     /// The new session takes over; the old one says goodbye.
     fn promote(&mut self) {
         let Next::Running(next) = std::mem::replace(&mut self.next, Next::None) else { return };
-        if let Some(old) = self.current.take() {
-            old.stop.cancel();
-        }
         let now = self.now();
         let state = if next.is_live { ConnectionState::Live } else { ConnectionState::Connecting };
         self.current = Some(next);
-        self.next_backoff.reset();
         self.connection.cell.reconnected();
         self.connection.meters.reconnect(self.replace_reason);
         self.show(state, None, None, now);
@@ -233,12 +251,8 @@ impl Life {
 
     /// The replacement failed while the old session goes on.
     fn give_up_next(&mut self, now: Timestamp) {
-        if let Next::Running(next) = &self.next {
-            next.stop.cancel();
-        }
         self.url_at = self.url_at.wrapping_add(1);
-        let wait = self.next_backoff.next_wait(&mut self.random);
-        self.next = Next::At(now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
+        self.next = Next::At(self.next_try(now));
     }
 
     fn current_ended(&mut self, end: &End, now: Timestamp) {
@@ -256,7 +270,9 @@ impl Life {
             // Its replacement was due anyway.
             Next::At(_) | Next::None => {}
         }
-        if !matches!(end.cause, Cause::Silent | Cause::Closed | Cause::Unanswered | Cause::TooBig) || end.flowed.is_zero() {
+        if !matches!(end.cause, Cause::Silent | Cause::Closed | Cause::Unanswered | Cause::TooBig)
+            || end.flowed.is_zero()
+        {
             self.url_at = self.url_at.wrapping_add(1);
         }
         let wait = self.backoff.next_wait(&mut self.random);
@@ -271,11 +287,13 @@ impl Life {
             Cause::GeoBlocked => ConnectionState::GeoBlocked,
             Cause::Blocked => ConnectionState::BlockedAddress,
             Cause::Stopped => ConnectionState::Stopped,
-            Cause::Refused | Cause::Closed | Cause::TooBig | Cause::Unanswered | Cause::Panicked => ConnectionState::BackingOff,
+            Cause::Refused | Cause::Closed | Cause::TooBig | Cause::Unanswered | Cause::Panicked => {
+                ConnectionState::BackingOff
+            }
         };
         if state == ConnectionState::BlockedAddress {
             for wanted in self.connection.wants.borrow().iter() {
-                wanted.cell.set(PairState::BlockedAddress);
+                wanted.cell.set_because(PairState::BlockedAddress, &end.words);
             }
         }
         self.start_at = start_at;
@@ -294,12 +312,15 @@ impl Life {
             ConnectionState::Live | ConnectionState::Connecting | ConnectionState::Stopped => {
                 tracing::info!(%venue, connection, ?state, "connection state changed");
             }
-            _ => tracing::warn!(%venue, connection, ?state, reason, failures = self.backoff.failures(), "connection state changed"),
+            _ => {
+                tracing::warn!(%venue, connection, ?state, reason, failures = self.backoff.failures(), "connection state changed");
+            }
         }
     }
 }
 
 /// Rounded up, so that waking up finds it due.
 fn until(at: Timestamp, now: Timestamp) -> Duration {
-    Duration::from_micros(u64::try_from(at.micros().saturating_sub(now.micros())).unwrap_or(0)) + Duration::from_millis(1)
+    Duration::from_micros(u64::try_from(at.micros().saturating_sub(now.micros())).unwrap_or(0))
+        + Duration::from_millis(1)
 }

@@ -1,13 +1,7 @@
 //! What all feeds share: the broker, the clock, the guard, the hosts' limits, the ways out.
 //! It must not know any feed.
 
-use crate::{
-    dial,
-    guard::Guard,
-    http::Client,
-    limiter::Hosts,
-    settings::Settings,
-};
+use crate::{dial, guard::Guard, http::Client, limiter::Hosts, settings::Settings};
 use broker::Broker;
 use clock::Clock;
 use std::sync::Arc;
@@ -44,12 +38,21 @@ pub enum ContextError {
 impl Context {
     /// Puts it together.
     pub fn new(broker: Arc<dyn Broker>, clock: Clock, settings: Settings) -> Result<Context, ContextError> {
-        let guard = Guard::new(&settings.allow_private, settings.resolver.clone(), settings.timing.resolve_timeout);
+        let guard =
+            Guard::new(&settings.allow_private, settings.resolver.clone(), settings.timing.resolve_timeout);
         let tls = dial::tls()?;
         let http = Client::new(guard.clone(), clock, tls.clone())?;
         let mut websocket_tls = tls;
         // A WebSocket handshake is HTTP/1.1.
         websocket_tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Context { broker, clock, settings, guard, hosts: Hosts::default(), http, tls: Arc::new(websocket_tls) })
+        Ok(Context {
+            broker,
+            clock,
+            settings,
+            guard,
+            hosts: Hosts::default(),
+            http,
+            tls: Arc::new(websocket_tls),
+        })
     }
 }

@@ -102,14 +102,20 @@ pub fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
 }
 
 /// Dials.
-pub async fn dial(guard: &Guard, tls: &Arc<rustls::ClientConfig>, what: &Dial<'_>, now: Timestamp) -> Result<Socket, DialError> {
+pub async fn dial(
+    guard: &Guard,
+    tls: &Arc<rustls::ClientConfig>,
+    what: &Dial<'_>,
+    now: Timestamp,
+) -> Result<Socket, DialError> {
     let all = async {
         let addresses = guard.resolve(what.url).await.map_err(|error| match error {
             GuardError::Blocked(blocked) => DialError::Blocked(blocked),
             other => DialError::Name(other),
         })?;
         let tcp = connect(&addresses, what).await?;
-        let bytes: Box<dyn Bytes> = if what.url.scheme() == "wss" { encrypt(tcp, tls, what.url).await? } else { Box::new(tcp) };
+        let bytes: Box<dyn Bytes> =
+            if what.url.scheme() == "wss" { encrypt(tcp, tls, what.url).await? } else { Box::new(tcp) };
         handshake(bytes, what, now).await
     };
     tokio::time::timeout(what.timeout, all).await.map_err(|_| DialError::Timeout(what.timeout))?
@@ -135,7 +141,11 @@ async fn connect(addresses: &[SocketAddr], what: &Dial<'_>) -> Result<TcpStream,
     Err(DialError::Connect { host: words::address(what.url), source: failure })
 }
 
-async fn encrypt(tcp: TcpStream, tls: &Arc<rustls::ClientConfig>, url: &Url) -> Result<Box<dyn Bytes>, DialError> {
+async fn encrypt(
+    tcp: TcpStream,
+    tls: &Arc<rustls::ClientConfig>,
+    url: &Url,
+) -> Result<Box<dyn Bytes>, DialError> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).trim_end_matches('.').to_owned();
     let name = ServerName::try_from(host).map_err(|error| DialError::Request(error.to_string()))?;
     let stream = tokio_rustls::TlsConnector::from(tls.clone())
@@ -146,9 +156,11 @@ async fn encrypt(tcp: TcpStream, tls: &Arc<rustls::ClientConfig>, url: &Url) -> 
 }
 
 async fn handshake(bytes: Box<dyn Bytes>, what: &Dial<'_>, now: Timestamp) -> Result<Socket, DialError> {
-    let mut request = what.url.as_str().into_client_request().map_err(|error| DialError::Handshake(Box::new(error)))?;
+    let mut request =
+        what.url.as_str().into_client_request().map_err(|error| DialError::Handshake(Box::new(error)))?;
     for (name, value) in what.headers {
-        let bad = || DialError::Request(format!("the header {} holds what no header may", words::plain(name)));
+        let bad =
+            || DialError::Request(format!("the header {} holds what no header may", words::plain(name)));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
         let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
         value.set_sensitive(true);
@@ -170,10 +182,115 @@ async fn handshake(bytes: Box<dyn Bytes>, what: &Dial<'_>, now: Timestamp) -> Re
 fn refused<T>(response: &Response<T>, url: &Url, now: Timestamp) -> DialError {
     let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     match response.status().as_u16() {
-        status @ (429 | 418) => {
-            DialError::RateLimited { status, until: text("retry-after").and_then(|text| crate::http::retry_at(text, now)) }
-        }
+        status @ (429 | 418) => DialError::RateLimited {
+            status,
+            until: text("retry-after").and_then(|text| crate::http::retry_at(text, now)),
+        },
         451 => DialError::GeoBlocked,
         status => DialError::Refused { status, location: text("location").and_then(|to| url.join(to).ok()) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        guard::SystemResolver,
+        http::{Ask, Client},
+    };
+    use futures_util::{SinkExt, StreamExt};
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener};
+    use tokio_tungstenite::tungstenite::Message;
+
+    /// A server with a certificate of its own for `localhost`, and a client that trusts it.
+    fn tls_pair() -> (tokio_rustls::TlsAcceptor, rustls::ClientConfig) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server = rustls::ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let client = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        (Arc::new(server).into(), client)
+    }
+
+    fn guard() -> Guard {
+        let nets = ["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+        Guard::new(&nets, Arc::new(SystemResolver), Duration::from_secs(5))
+    }
+
+    async fn dialled(url: &str, tls: rustls::ClientConfig) -> Result<Socket, DialError> {
+        let url = Url::parse(url).unwrap();
+        let what = Dial { url: &url, headers: &[], frame_bytes_max: 1_024, timeout: Duration::from_secs(5) };
+        dial(&guard(), &Arc::new(tls), &what, Timestamp::default()).await
+    }
+
+    #[tokio::test]
+    async fn tls_is_spoken_and_certificates_are_judged() {
+        let (acceptor, trusting) = tls_pair();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let Ok(tls) = acceptor.accept(tcp).await else { continue };
+                let Ok(mut socket) = tokio_tungstenite::accept_async(tls).await else { continue };
+                while let Some(Ok(message)) = socket.next().await {
+                    if socket.send(message).await.is_err() {
+                        break;
+                    }
+                }
+            }
+        });
+        let mut socket = dialled(&format!("wss://localhost:{port}/"), trusting.clone()).await.unwrap();
+        socket.send(Message::text("x")).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("x"));
+        drop(socket);
+        for (url, config) in [
+            (format!("wss://localhost:{port}/"), tls().unwrap()),
+            (format!("wss://127.0.0.1:{port}/"), trusting),
+        ] {
+            let refused =
+                dialled(&url, config).await.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(refused.contains("certificate"), "{url}: {refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_speak_tls_too() {
+        let (acceptor, trusting) = tls_pair();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let Ok(mut tls) = acceptor.accept(tcp).await else { continue };
+                let mut head = [0; 1_024];
+                let read = tls.read(&mut head).await;
+                let wrote = tls.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+                assert!(read.is_ok() && wrote.is_ok());
+            }
+        });
+        let clock = clock::Clock::at(Timestamp::default());
+        let ask = Ask {
+            method: "GET",
+            url: &url,
+            headers: &[],
+            etag: None,
+            timeout: Duration::from_secs(5),
+            body_bytes_max: 100,
+        };
+        let answer = Client::new(guard(), clock, trusting).unwrap().fetch(&ask).await.unwrap();
+        assert_eq!(answer.body, b"ok");
+        let refused = Client::new(guard(), clock, tls().unwrap()).unwrap().fetch(&ask).await.unwrap_err();
+        assert!(refused.to_string().contains("certificate"), "{refused}");
     }
 }

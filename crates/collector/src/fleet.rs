@@ -13,7 +13,7 @@ use crate::{
     subscriptions::{Wanted, Wants},
 };
 use futures_util::FutureExt;
-use market::VenueId;
+use market::{Timestamp, VenueId};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     panic::AssertUnwindSafe,
@@ -79,7 +79,7 @@ impl Fleet {
             cells.extend(feed.wants.iter().map(|want| (key.url.clone(), want.symbol.pair.clone())));
         }
         for (key, feed) in plan.feeds {
-            self.run(key, feed);
+            self.run(key, &feed);
         }
         let nothing = HashSet::new();
         self.venues.retain(|venue, reported| {
@@ -127,13 +127,18 @@ impl Fleet {
             let context = &self.context;
             let report = Arc::new(Report::new(venue.clone(), context.settings.collector_id.clone()));
             let stop = self.stop.child_token();
-            let runs = report.clone().run(context.broker.clone(), context.clock, context.settings.timing, stop.clone());
+            let runs = report.clone().run(
+                context.broker.clone(),
+                context.clock,
+                context.settings.timing,
+                stop.clone(),
+            );
             drop(tokio::spawn(runs));
             Reported { report, stop, meters: Arc::new(Meters::new(venue)), next_stream: 1, next_poll: 1 }
         })
     }
 
-    fn run(&mut self, key: FeedKey, feed: Feed) {
+    fn run(&mut self, key: FeedKey, feed: &Feed) {
         let (context, tasks, stop) = (self.context.clone(), self.tasks.clone(), self.stop.clone());
         let mut running = self.feeds.remove(&key).unwrap_or_else(|| Running {
             venue: feed.venue.clone(),
@@ -141,7 +146,7 @@ impl Fleet {
             slots: HashMap::new(),
         });
         let reported = self.reported(&key.venue);
-        let wants = wanted(&key, &feed, &reported.report);
+        let wants = wanted(&key, feed, &reported.report, context.clock.now());
         let names: Vec<Arc<str>> = wants.iter().map(|wanted| wanted.want.symbol.name.clone()).collect();
         let (symbols_max, next_number, prefix) = match (key.transport, feed.venue.ws()) {
             (Transport::Stream, ws) => (ws.map_or(1, |ws| ws.symbols_max), &mut reported.next_stream, "ws"),
@@ -161,7 +166,11 @@ impl Fleet {
                 Some(slot) => update(slot, part),
                 None => {
                     let now = context.clock.now();
-                    let cell = Arc::new(ConnectionCell::new(&format!("{prefix}-{number}"), now, reported.report.changed()));
+                    let cell = Arc::new(ConnectionCell::new(
+                        &format!("{prefix}-{number}"),
+                        now,
+                        reported.report.changed(),
+                    ));
                     cell.set_pairs(part.len());
                     reported.report.add_connection(cell.clone());
                     let (sender, receiver) = watch::channel(part);
@@ -217,8 +226,12 @@ impl Start {
         let (cell, meters, stop) = (self.cell.clone(), self.meters.clone(), self.stop.clone());
         match self.key.transport {
             Transport::Stream => {
-                let own = || venue.ws().map(|ws| ws.urls.clone()).unwrap_or_default();
-                let urls = self.key.url.clone().map_or_else(own, |url| vec![url]);
+                let own = venue.ws().map(|ws| ws.urls.clone()).unwrap_or_default();
+                let urls = match (&self.key.url, own.first()) {
+                    (None, _) => own,
+                    (Some(url), Some(first)) => vec![venue::replace_origin(url, first)],
+                    (Some(url), None) => vec![url.clone()],
+                };
                 Connection { context, venue, urls, wants, cell, meters, stop }.run().await;
             }
             Transport::Poll { interval_ms } => {
@@ -230,18 +243,18 @@ impl Start {
     }
 }
 
-fn wanted(key: &FeedKey, feed: &Feed, report: &Report) -> Vec<Wanted> {
+fn wanted(key: &FeedKey, feed: &Feed, report: &Report, now: Timestamp) -> Vec<Wanted> {
     let with_cell = |want: &crate::plan::Want| {
-        let cell = report.pair((key.url.clone(), want.symbol.pair.clone()));
+        let cell = report.pair(&(key.url.clone(), want.symbol.pair.clone()), now);
         cell.set_ages(want.stale_after_ms, want.expire_after_ms);
         Wanted { want: want.clone(), cell }
     };
     feed.wants.iter().map(with_cell).collect()
 }
 
-fn split(shards: &[Shard], wants: Vec<Wanted>) -> HashMap<u32, Wants> {
+fn split(shards: &[Shard], wants: Vec<Wanted>) -> BTreeMap<u32, Wants> {
     let carried = by_symbol(shards);
-    let mut parts: HashMap<u32, Vec<Wanted>> = HashMap::new();
+    let mut parts: BTreeMap<u32, Vec<Wanted>> = BTreeMap::new();
     for wanted in wants {
         if let Some(number) = carried.get(&wanted.want.symbol.name) {
             parts.entry(*number).or_default().push(wanted);

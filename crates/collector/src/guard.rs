@@ -73,7 +73,10 @@ impl Guard {
     /// that always means this machine.
     pub fn check(&self, url: &Url) -> Result<(), Blocked> {
         if !matches!(url.scheme(), "ws" | "wss" | "http" | "https") {
-            return Err(Blocked(format!("the scheme {} is not dialled; write wss, ws, https or http", words::plain(url.scheme()))));
+            return Err(Blocked(format!(
+                "the scheme {} is not dialled; write wss, ws, https or http",
+                words::plain(url.scheme())
+            )));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Blocked("an address with a user part is not dialled".to_owned()));
@@ -110,10 +113,18 @@ impl Guard {
         let unresolved = |source| GuardError::Unresolved { host: words::plain(host), source };
         let found = tokio::time::timeout(self.timeout, self.resolver.addresses(host, port))
             .await
-            .map_err(|_| unresolved(std::io::Error::new(std::io::ErrorKind::TimedOut, "the name service does not answer")))?
+            .map_err(|_| {
+                unresolved(std::io::Error::new(
+                    std::io::ErrorKind::TimedOut,
+                    "the name service does not answer",
+                ))
+            })?
             .map_err(unresolved)?;
         if found.is_empty() {
-            return Err(unresolved(std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address")));
+            return Err(unresolved(std::io::Error::new(
+                std::io::ErrorKind::NotFound,
+                "the name has no address",
+            )));
         }
         for address in &found {
             self.judge(address.ip())?;
@@ -302,7 +313,10 @@ mod tests {
         let guard = Guard::new(&[], resolver, Duration::from_secs(1));
         let url = Url::parse("wss://rebind.example").unwrap();
         assert_eq!(guard.resolve(&url).await.unwrap(), vec!["8.8.8.8:443".parse().unwrap()]);
-        assert!(matches!(guard.resolve(&url).await, Err(GuardError::Blocked(_))), "the second answer is judged anew");
+        assert!(
+            matches!(guard.resolve(&url).await, Err(GuardError::Blocked(_))),
+            "the second answer is judged anew"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -98,11 +98,13 @@ impl Client {
         let url = Url::parse(ask.url).map_err(|error| FetchError::Request(format!("no address: {error}")))?;
         // The client's own resolver is not asked about addresses written as numbers, so they are judged here.
         self.guard.check(&url)?;
-        let method = Method::from_bytes(ask.method.as_bytes()).map_err(|error| FetchError::Request(error.to_string()))?;
+        let method = Method::from_bytes(ask.method.as_bytes())
+            .map_err(|error| FetchError::Request(error.to_string()))?;
         let mut request = self.client.request(method, url.clone());
         for (name, value) in ask.headers {
-            let mut value = header::HeaderValue::from_str(value)
-                .map_err(|_| FetchError::Request(format!("the header {} holds what no header may", words::plain(name))))?;
+            let mut value = header::HeaderValue::from_str(value).map_err(|_| {
+                FetchError::Request(format!("the header {} holds what no header may", words::plain(name)))
+            })?;
             value.set_sensitive(true);
             request = request.header(name.as_str(), value);
         }
@@ -113,7 +115,12 @@ impl Client {
         whole.await.map_err(|_| FetchError::Timeout(ask.timeout))?
     }
 
-    async fn read(&self, request: reqwest::RequestBuilder, url: &Url, bytes_max: usize) -> Result<Answer, FetchError> {
+    async fn read(
+        &self,
+        request: reqwest::RequestBuilder,
+        url: &Url,
+        bytes_max: usize,
+    ) -> Result<Answer, FetchError> {
         let mut response = request.send().await.map_err(failed)?;
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let retry_at = text(header::RETRY_AFTER).and_then(|text| retry_at(text, self.clock.now()));

@@ -2,10 +2,12 @@
 //! limits allow, frames become ticks. It must not know who reads the ticks, nor serve HTTP.
 //!
 //! Downwards: [`run`] reads rows and venue files, `plan` says what should run, `fleet` moves what runs there,
-//! `connection` and `poll` keep one connection or loop going, `session` lives one WebSocket, `subscriptions`
+//! `connection` and `poll` keep one connection or loop going, `session` makes one WebSocket and `open` lives it, `subscriptions`
 //! knows what was asked on it, `publish` hands the ticks over. `status` tells how all of it is doing.
 
+mod answers;
 mod backoff;
+mod begin;
 mod catalogue;
 mod cell;
 mod connection;
@@ -16,6 +18,7 @@ mod guard;
 mod http;
 mod limiter;
 mod meters;
+mod open;
 mod plan;
 mod poll;
 mod publish;
@@ -37,7 +40,7 @@ use catalogue::Catalogues;
 use clock::Clock;
 use context::Context;
 use fleet::Fleet;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use store::{Store, StoreError, TradeRow, VenueFile};
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +74,11 @@ pub async fn run(
     let mut store_is_away = false;
     loop {
         changes.mark_unchanged();
-        let retry = match read(&*store).await {
+        let answer = tokio::select! {
+            () = stop.cancelled() => break,
+            answer = read(&*store) => answer,
+        };
+        let retry = match answer {
             Ok((rows, files)) => {
                 if std::mem::take(&mut store_is_away) {
                     tracing::info!("the store answers again");
@@ -84,7 +91,10 @@ pub async fn run(
             }
             Err(error) => {
                 if !std::mem::replace(&mut store_is_away, true) {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the store can't be read; the last good rows go on");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the store can't be read; the last good rows go on"
+                    );
                 }
                 Some(timing.store_retry)
             }
@@ -108,10 +118,15 @@ pub async fn run(
     fleet.stop(timing.drain_max * 2).await;
 }
 
+/// A store that takes longer than this is away.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+
 async fn read(store: &dyn Store) -> Result<(Vec<TradeRow>, Vec<VenueFile>), StoreError> {
-    Ok((store.trade_rows().await?, store.venue_files().await?))
+    let both = async { Ok((store.trade_rows().await?, store.venue_files().await?)) };
+    let late = |_| Err(StoreError::Unavailable("no answer in time".into()));
+    tokio::time::timeout(STORE_TIMEOUT, both).await.unwrap_or_else(late)
 }
 
-fn jitter(wait: std::time::Duration) -> std::time::Duration {
+fn jitter(wait: Duration) -> Duration {
     wait * fastrand::u32(0..50) / 100
 }

@@ -101,6 +101,11 @@ impl Host {
         wait
     }
 
+    /// Until when it must not be asked, if so.
+    pub fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.state.lock().not_before.filter(|until| *until > now)
+    }
+
     /// Nobody asks this host for anything before `until`.
     pub fn hold_until(&self, until: Timestamp) {
         let mut state = self.state.lock();

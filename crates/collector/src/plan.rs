@@ -139,7 +139,8 @@ impl Planner {
                 Err(verdict) => verdict,
                 Ok((venue, key, wants)) => {
                     let pairs = wants.iter().map(|want| want.symbol.pair.clone()).collect();
-                    let feed = plan.feeds.entry(key.clone()).or_insert_with(|| Feed { venue, wants: Vec::new() });
+                    let feed =
+                        plan.feeds.entry(key.clone()).or_insert_with(|| Feed { venue, wants: Vec::new() });
                     for want in wants {
                         if taken.insert((key.venue.clone(), key.url.clone(), want.symbol.pair.clone())) {
                             feed.wants.push(want);
@@ -175,8 +176,15 @@ impl Planner {
         let name = column("venue", row.venue.as_deref())?.ok_or_else(|| invalid("venue", "is empty"))?;
         let venue = match catalogue.find(name) {
             Found::Venue(venue) => venue,
-            Found::Broken(reason) => return Err(invalid("venue", &format!("the file of {} can't be used: {reason}", words::plain(name)))),
-            Found::Unknown => return Err(invalid("venue", &format!("there is no venue called '{}'", words::plain(name)))),
+            Found::Broken(reason) => {
+                return Err(invalid(
+                    "venue",
+                    &format!("the file of {} can't be used: {reason}", words::plain(name)),
+                ));
+            }
+            Found::Unknown => {
+                return Err(invalid("venue", &format!("there is no venue called '{}'", words::plain(name))));
+            }
         };
         let url = self.url(row)?;
         let http = polled
@@ -195,11 +203,19 @@ impl Planner {
             .or(self.expire_after_ms)
             .unwrap_or_else(|| stale_after_ms.saturating_mul(10));
         if expire_after_ms < stale_after_ms {
-            return Err(invalid("expire_after_ms", &format!("is {expire_after_ms}, less than stale_after, {stale_after_ms}")));
+            return Err(invalid(
+                "expire_after_ms",
+                &format!("is {expire_after_ms}, less than stale_after, {stale_after_ms}"),
+            ));
         }
         let wants = symbols(venue, row)?
             .into_iter()
-            .map(|symbol| Want { symbol, stale_after_ms, expire_after_ms, allow_negative: row.allow_negative })
+            .map(|symbol| Want {
+                symbol,
+                stale_after_ms,
+                expire_after_ms,
+                allow_negative: row.allow_negative,
+            })
             .collect();
         let key = FeedKey { venue: venue.id().clone(), url: url.map(String::from), transport };
         Ok((venue.clone(), key, wants))
@@ -221,7 +237,12 @@ impl Planner {
 
 /// A streamed venue is streamed and a polled one polled; a venue with both is streamed, unless the row's own
 /// address says otherwise.
-fn transport(venue: &Venue, http: Option<&Http>, url: Option<&Url>, interval_ms: Option<i64>) -> Result<Transport, Verdict> {
+fn transport(
+    venue: &Venue,
+    http: Option<&Http>,
+    url: Option<&Url>,
+    interval_ms: Option<i64>,
+) -> Result<Transport, Verdict> {
     let poll = |http: &Http| {
         let own = i64::try_from(http.interval_ms).unwrap_or(TIME_MS_MAX);
         let interval_ms = interval_ms.unwrap_or(own);
@@ -243,14 +264,17 @@ fn transport(venue: &Venue, http: Option<&Http>, url: Option<&Url>, interval_ms:
 fn symbols(venue: &Venue, row: &TradeRow) -> Result<Vec<Symbol>, Verdict> {
     const COLUMN: &str = "currency_pair";
     let text = column(COLUMN, row.currency_pair.as_deref())?.ok_or_else(|| invalid(COLUMN, "is empty"))?;
-    let spec = PairSpec::parse(text).map_err(|error| invalid(COLUMN, &format!("'{}': {error}", words::plain(text))))?;
+    let spec = PairSpec::parse(text)
+        .map_err(|error| invalid(COLUMN, &format!("'{}': {error}", words::plain(text))))?;
     if spec.bases.len().saturating_mul(spec.quotes.len()) > PAIRS_MAX {
         return Err(invalid(COLUMN, &format!("gives more than {PAIRS_MAX} pairs")));
     }
     let mut seen = HashSet::new();
     let mut symbols = Vec::new();
     for (base, quote) in spec.product() {
-        let symbol = venue.symbol(base, quote).map_err(|error| invalid(COLUMN, &format!("'{base}-{quote}': {error}")))?;
+        let symbol = venue
+            .symbol(base, quote)
+            .map_err(|error| invalid(COLUMN, &format!("'{base}-{quote}': {error}")))?;
         if seen.insert(symbol.pair.clone()) {
             symbols.push(symbol);
         }

@@ -35,7 +35,12 @@ impl Publisher {
     pub fn flush(&mut self, sent_at: Timestamp) {
         if !self.ticks.is_empty() {
             let ticks = std::mem::take(&mut self.ticks);
-            self.broker.publish_ticks(TickBatch { v: TickBatch::VERSION, venue: self.venue.clone(), sent_at, ticks });
+            self.broker.publish_ticks(TickBatch {
+                v: TickBatch::VERSION,
+                venue: self.venue.clone(),
+                sent_at,
+                ticks,
+            });
         }
     }
 }
@@ -100,7 +105,9 @@ mod tests {
     #[test]
     fn a_clock_that_runs_ahead_is_flagged() {
         let now = Timestamp::from_millis(1_000_000);
-        for (ahead_ms, flagged) in [(-3_600_000, false), (0, false), (5_000, false), (5_001, true), (3_600_000, true)] {
+        for (ahead_ms, flagged) in
+            [(-3_600_000, false), (0, false), (5_000, false), (5_001, true), (3_600_000, true)]
+        {
             let seen = Observation { venue_time: Some(now.plus_millis(ahead_ms)), ..seen() };
             let tick = tick(seen, now).unwrap();
             assert_eq!(tick.flags.contains(Flag::ClockSkew), flagged, "{ahead_ms}");

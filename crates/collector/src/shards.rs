@@ -45,7 +45,10 @@ pub fn assign(shards: &mut Vec<Shard>, wanted: &[Arc<str>], symbols_max: usize, 
 
 /// By symbol, the number of the shard that carries it.
 pub fn by_symbol(shards: &[Shard]) -> HashMap<Arc<str>, u32> {
-    shards.iter().flat_map(|shard| shard.symbols.iter().map(|symbol| (symbol.clone(), shard.number))).collect()
+    shards
+        .iter()
+        .flat_map(|shard| shard.symbols.iter().map(|symbol| (symbol.clone(), shard.number)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -59,9 +59,9 @@ impl Report {
     }
 
     /// The cell of a pair, made if there is none.
-    pub fn pair(&self, key: CellKey) -> Arc<PairCell> {
+    pub fn pair(&self, key: &CellKey, now: Timestamp) -> Arc<PairCell> {
         let mut shown = self.shown.lock();
-        let made = || Arc::new(PairCell::new(key.1.clone(), self.changed.clone()));
+        let made = || Arc::new(PairCell::new(key.1.clone(), now, self.changed.clone()));
         shown.pairs.entry(key.clone()).or_insert_with(made).clone()
     }
 
@@ -88,9 +88,9 @@ impl Report {
         self.changed.tell();
     }
 
-    /// How many of its pairs are stale: that changes by time alone.
-    fn stale(&self, now: Timestamp) -> usize {
-        self.shown.lock().pairs.values().filter(|cell| cell.state(now) == PairState::Stale).count()
+    /// How its pairs fare, as one number: that changes by time alone, too.
+    fn fares(&self, now: Timestamp) -> usize {
+        self.shown.lock().pairs.values().map(|cell| usize::from(rank(cell.state(now)))).sum()
     }
 
     /// The status now.
@@ -103,7 +103,8 @@ impl Report {
                 None => drop(pairs.insert(cell.pair(), status)),
                 // The same pair from two addresses: whichever does better counts.
                 Some(known) if rank(status.state) < rank(known.state) => {
-                    *known = PairStatus { last_data_at: known.last_data_at.max(status.last_data_at), ..status };
+                    *known =
+                        PairStatus { last_data_at: known.last_data_at.max(status.last_data_at), ..status };
                 }
                 Some(known) => known.last_data_at = known.last_data_at.max(status.last_data_at),
             }
@@ -120,14 +121,25 @@ impl Report {
     }
 
     /// Publishes until stopped, and once more then.
-    pub async fn run(self: Arc<Self>, broker: Arc<dyn Broker>, clock: Clock, timing: Timing, stop: CancellationToken) {
+    pub async fn run(
+        self: Arc<Self>,
+        broker: Arc<dyn Broker>,
+        clock: Clock,
+        timing: Timing,
+        stop: CancellationToken,
+    ) {
         let up = metrics::gauge!("rates_venue_up", "venue" => self.venue.to_string());
-        let last_event = metrics::gauge!("rates_venue_last_event_timestamp_seconds", "venue" => self.venue.to_string());
-        let (mut stale, mut published_at) = (0, Timestamp::from_millis(i64::MIN / 2_000));
+        let last_event =
+            metrics::gauge!("rates_venue_last_event_timestamp_seconds", "venue" => self.venue.to_string());
+        let (mut fared, mut published_at) = (0, Timestamp::from_millis(i64::MIN / 2_000));
         loop {
             let now = clock.now();
             let status = self.status(now);
-            up.set(if status.connections.iter().any(|c| c.state == ConnectionState::Live) { 1.0 } else { 0.0 });
+            up.set(if status.connections.iter().any(|c| c.state == ConnectionState::Live) {
+                1.0
+            } else {
+                0.0
+            });
             if let Some(at) = status.pairs.iter().filter_map(|pair| pair.last_data_at).max() {
                 last_event.set(seconds(at));
             }
@@ -149,9 +161,9 @@ impl Report {
                     () = self.changed.wait() => break,
                     () = tokio::time::sleep(timing.look_every.min(timing.status_every)) => {
                         let now = clock.now();
-                        let stale_now = self.stale(now);
+                        let fares = self.fares(now);
                         let age = Duration::from_millis(u64::try_from(now.millis_since(published_at)).unwrap_or(0));
-                        if std::mem::replace(&mut stale, stale_now) != stale_now || age >= timing.status_every {
+                        if std::mem::replace(&mut fared, fares) != fares || age >= timing.status_every {
                             break;
                         }
                     }
@@ -188,21 +200,22 @@ fn row_status(row: &PlannedRow, cells: &HashMap<CellKey, Arc<PairCell>>, now: Ti
         Verdict::Invalid(reason) => told(PairState::Invalid, Some(reason.clone())),
         Verdict::Blocked(reason) => told(PairState::BlockedAddress, Some(reason.clone())),
         Verdict::Runs { feed, pairs } => {
-            let states = pairs.iter().filter_map(|pair| {
-                Some((pair, cells.get(&(feed.url.clone(), pair.clone()))?.state(now)))
-            });
-            let (mut worst, mut badly) = (None::<(&Pair, PairState)>, 0usize);
-            for (pair, state) in states {
+            let cells = pairs.iter().filter_map(|pair| cells.get(&(feed.url.clone(), pair.clone())));
+            let (mut worst, mut badly) = (None::<(&PairCell, PairState)>, 0usize);
+            for (cell, state) in cells.map(|cell| (&**cell, cell.state(now))) {
                 badly += usize::from(state != PairState::Live);
                 if worst.is_none_or(|(_, known)| rank(state) > rank(known)) {
-                    worst = Some((pair, state));
+                    worst = Some((cell, state));
                 }
             }
             match worst {
                 None => told(PairState::Waiting, None),
                 Some((_, PairState::Live)) => told(PairState::Live, None),
-                Some((pair, state)) => {
-                    told(state, (pairs.len() > 1).then(|| format!("{badly} of {} pairs, such as {pair}", pairs.len())))
+                Some((cell, state)) if pairs.len() == 1 => told(state, cell.reason()),
+                Some((cell, state)) => {
+                    let why = cell.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+                    let pair = cell.pair();
+                    told(state, Some(format!("{badly} of {} pairs, such as {pair}{why}", pairs.len())))
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! What one connection has asked for, what was answered, and what has to be asked again. Pure: it hands out
 //! frames to send and is told what came back. It must not know sockets, nor when it is.
 
-use crate::{cell::PairCell, plan::Want};
+use crate::{cell::PairCell, plan::Want, words};
 use market::{PairState, Timestamp};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -134,11 +134,15 @@ impl Subscriptions {
     /// [`Subscriptions::is_covered`].
     pub fn follow(&mut self, ws: &Ws, wants: &[Wanted], covers: bool, now: Timestamp) -> Difference {
         let mut difference = Difference::default();
-        let wanted: HashMap<&Arc<str>, &Wanted> = wants.iter().map(|wanted| (&wanted.want.symbol.name, wanted)).collect();
+        let wanted: HashMap<&Arc<str>, &Wanted> =
+            wants.iter().map(|wanted| (&wanted.want.symbol.name, wanted)).collect();
         let keeps = |entry: &Entry| {
-            wanted.get(&entry.symbol.name).is_some_and(|w| w.want.allow_negative == entry.allow_negative && Arc::ptr_eq(&w.cell, &entry.cell))
+            wanted.get(&entry.symbol.name).is_some_and(|w| {
+                w.want.allow_negative == entry.allow_negative && Arc::ptr_eq(&w.cell, &entry.cell)
+            })
         };
-        let gone: Vec<Arc<str>> = self.entries.iter().filter(|(_, e)| !keeps(e)).map(|(name, _)| name.clone()).collect();
+        let gone: Vec<Arc<str>> =
+            self.entries.iter().filter(|(_, e)| !keeps(e)).map(|(name, _)| name.clone()).collect();
         let mut unsubscribes = Vec::new();
         for name in gone {
             let Some(entry) = self.entries.remove(&name) else { continue };
@@ -149,7 +153,9 @@ impl Subscriptions {
             difference.removed.push(entry.symbol);
         }
         let entries = &self.entries;
-        self.queue.retain(|queued| !queued.subscribes || queued.frame.symbols.iter().any(|name| entries.contains_key(name)));
+        self.queue.retain(|queued| {
+            !queued.subscribes || queued.frame.symbols.iter().any(|name| entries.contains_key(name))
+        });
         for Wanted { want, cell } in wants {
             let name = &want.symbol.name;
             if self.entries.contains_key(name) {
@@ -229,6 +235,8 @@ impl Subscriptions {
         let Some(entry) = self.entries.get_mut(name) else { return false };
         if entry.last_data.replace(now).is_none() {
             self.uncovered -= usize::from(entry.must_cover);
+        }
+        if entry.retry_at.take().is_some() {
             entry.tries = 0;
             entry.refused = false;
         }
@@ -273,7 +281,7 @@ impl Subscriptions {
         let about = self.refused_symbols(problem);
         match about.len() {
             0 => About::Nothing,
-            1 => self.refuse(&about[0], problem.means, now),
+            1 => self.refuse(&about[0], problem, now),
             count => {
                 self.one_by_one = true;
                 let all = self.asked();
@@ -307,7 +315,10 @@ impl Subscriptions {
         let mut seen = HashSet::new();
         names
             .into_iter()
-            .filter(|name| self.entries.get(name).is_some_and(|entry| entry.last_data.is_none()) && seen.insert(name.clone()))
+            .filter(|name| {
+                self.entries.get(name).is_some_and(|entry| entry.last_data.is_none())
+                    && seen.insert(name.clone())
+            })
             .collect()
     }
 
@@ -315,15 +326,20 @@ impl Subscriptions {
         self.unanswered.iter().position(|(frame, _)| frame.id.as_deref() == Some(id))
     }
 
-    fn refuse(&mut self, name: &Arc<str>, means: Meaning, now: Timestamp) -> About {
+    fn refuse(&mut self, name: &Arc<str>, problem: &Problem, now: Timestamp) -> About {
         let patience = self.patience;
         if let Some(entry) = self.entries.get_mut(name) {
-            let unknown = means == Meaning::UnknownSymbol;
+            let unknown = problem.means == Meaning::UnknownSymbol;
             self.uncovered -= usize::from(entry.must_cover && entry.last_data.is_none());
             entry.must_cover = false;
             entry.refused = true;
-            entry.cell.set(if unknown { PairState::Delisted } else { PairState::NoData });
-            let wait = if unknown { patience.delisted_ms } else { doubled(60_000, entry.tries).min(Self::RETRY_MS_MAX) };
+            let state = if unknown { PairState::Delisted } else { PairState::NoData };
+            entry.cell.set_because(state, &words::plain(&problem.text));
+            let wait = if unknown {
+                patience.delisted_ms
+            } else {
+                doubled(60_000, entry.tries).min(Self::RETRY_MS_MAX)
+            };
             entry.tries = entry.tries.saturating_add(1);
             entry.retry_at = Some(now.plus_millis(wait));
         }
@@ -333,7 +349,8 @@ impl Subscriptions {
     fn too_fast(&mut self, now: Timestamp) -> About {
         self.paused_until = Some(now.plus_millis(self.patience.rate_ms));
         while let Some((frame, _)) = self.unanswered.pop_back() {
-            let waits = |name: &Arc<str>| self.entries.get(name).is_some_and(|entry| entry.last_data.is_none());
+            let waits =
+                |name: &Arc<str>| self.entries.get(name).is_some_and(|entry| entry.last_data.is_none());
             if frame.symbols.iter().any(waits) {
                 self.queue.push_front(Queued { frame, subscribes: true });
             }
@@ -384,7 +401,11 @@ impl Subscriptions {
         let Some(entry) = self.entries.get_mut(name) else { return };
         let was_refused = std::mem::take(&mut entry.refused);
         let step = entry.cell.stale_after_ms().max(self.patience.first_data_ms).max(1_000);
-        let wait = if was_refused { self.patience.delisted_ms } else { doubled(step, entry.tries).min(Self::RETRY_MS_MAX) };
+        let wait = if was_refused {
+            self.patience.delisted_ms
+        } else {
+            doubled(step, entry.tries).min(Self::RETRY_MS_MAX)
+        };
         entry.tries = entry.tries.saturating_add(1);
         entry.retry_at = Some(now.plus_millis(wait));
         let one = [entry.symbol.clone()];

@@ -6,7 +6,8 @@ const SHOWN_MAX: usize = 120;
 
 /// Foreign text in one short line: control and direction-changing characters become spaces, the rest is cut.
 pub fn plain(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_MAX).map(|c| if is_hidden(c) { ' ' } else { c }).collect();
+    let mut shown: String =
+        text.chars().take(SHOWN_MAX).map(|c| if is_hidden(c) { ' ' } else { c }).collect();
     if text.chars().nth(SHOWN_MAX).is_some() {
         shown.push('…');
     }
@@ -15,7 +16,8 @@ pub fn plain(text: &str) -> String {
 
 /// Control characters, and those that reverse or hide what follows.
 pub fn is_hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// An address without what may be secret: `wss://host:443`, no user, path or query.

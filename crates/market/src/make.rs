@@ -249,16 +249,35 @@ fn fill(
         }
     }
     rate.sources_used = candidates.len() as u32;
-    rate.sources =
-        parts.iter().zip(venues).filter(|(p, _)| p.is_used()).map(|(_, v)| v.venue.clone()).collect();
+    rate.sources.reserve_exact(candidates.len());
+    rate.sources.extend(parts.iter().zip(venues).filter(|(p, _)| p.is_used()).map(|(_, v)| v.venue.clone()));
     // Bid and ask of the sources used, as fresh as the rate itself.
     let usable = |seen: Option<&Seen>, limits| {
         seen.filter(|s| rank(aged(s.event_time, limits, now)) <= u8::from(rate.state == RateState::Stale))
             .map(|s| s.price)
     };
-    let used = || candidates.iter().map(|(at, _)| &venues[*at]);
-    rate.bid = used().filter_map(|v| usable(v.source.bid(), v.limits)).max();
-    rate.ask = used().filter_map(|v| usable(v.source.ask(), v.limits)).min();
+    let books = candidates.iter().map(|(at, _)| &venues[*at]);
+    let books: Vec<_> =
+        books.map(|v| (usable(v.source.bid(), v.limits), usable(v.source.ask(), v.limits))).collect();
+    (rate.bid, rate.ask) = middle_book(&books);
+}
+
+/// The median bid and the median ask, of the venues that have both: the best of each would cross one venue's bid
+/// with another's ask. Only where no venue has both sides is each side taken alone.
+fn middle_book(books: &[(Option<Price>, Option<Price>)]) -> (Option<Price>, Option<Price>) {
+    let is_whole = books.iter().any(|(bid, ask)| bid.is_some() && ask.is_some());
+    let counted = || books.iter().filter(|(bid, ask)| !is_whole || (bid.is_some() && ask.is_some()));
+    (middle_price(counted().filter_map(|(bid, _)| *bid)), middle_price(counted().filter_map(|(_, ask)| *ask)))
+}
+
+fn middle_price(prices: impl Iterator<Item = Price>) -> Option<Price> {
+    let mut all: Vec<Price> = prices.collect();
+    all.sort_unstable();
+    let upper = *all.get(all.len() / 2)?;
+    if all.len() % 2 == 1 {
+        return Some(upper);
+    }
+    Price::from_decimal(mean(all[all.len() / 2 - 1].decimal(), upper.decimal())?, Sign::Any).ok()
 }
 
 /// Drops what is off the median by more than max(3 x 1.4826 x MAD, 5 %). 1.4826 makes the median absolute

@@ -86,9 +86,9 @@ pub struct Rate {
     pub state: RateState,
     /// What is not as it should be: `venue_down:NAME`, `cache_only`, `few_sources`, `clock_skew`.
     pub degraded: Vec<String>,
-    /// The best bid of the sources used (of one source: its bid).
+    /// The bid: the median over the sources used (of one source: its bid), so that it stays below the ask.
     pub bid: Option<Price>,
-    /// The best ask.
+    /// The ask, likewise.
     pub ask: Option<Price>,
     /// How far the used sources are apart: (highest - lowest) / median, in per cent.
     pub spread_pct: Option<Decimal>,

@@ -72,6 +72,9 @@ impl Sequence {
 
     /// The venue's own count.
     pub fn new(text: &str) -> Sequence {
+        if text.len() <= Self::LENGTH_MAX {
+            return Sequence(CompactString::from(text));
+        }
         let end = text.char_indices().nth(Self::LENGTH_MAX).map_or(text.len(), |(at, _)| at);
         Sequence(CompactString::from(&text[..end]))
     }

@@ -121,7 +121,9 @@ fn bid_and_ask() {
     check(&[book("99", "101.5")], "Fresh Mid 100.25 - 99/101.5 -..- [] used");
     let both = Told { bid: Some("99"), ask: Some("101"), ..last("100.5") };
     check(std::slice::from_ref(&both), "Fresh Last 100.5 - 99/101 -..- [] used");
-    check(&[both, book("99.5", "102.5")], "Fresh Mid 100.75 0.4963 99.5/101 -..- [] used,used");
+    check(&[both, book("99.5", "102.5")], "Fresh Mid 100.75 0.4963 99.25/101.75 -..- [] used,used");
+    // The best of each side would be 102 over 101: the middle of each stays in order.
+    check(&[book("100", "101"), book("102", "103")], "Fresh Mid 101.5 1.9704 101/102 -..- [] used,used");
     // A bid alone is no value.
     check(
         &[Told { bid: Some("99"), ..Told::default() }, last("100")],

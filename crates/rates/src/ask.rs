@@ -138,8 +138,8 @@ pub fn value_of(rate: &RateAnswer) -> String {
     }
 }
 
-/// What stands behind a rate, in words.
-pub fn notes_of(rate: &RateAnswer) -> String {
+/// What is to be known about a rate, in words.
+fn notes_of(rate: &RateAnswer) -> String {
     let mut notes = Vec::new();
     notes.extend(rate.demo.then(|| "demo: invented".to_owned()));
     notes.extend(rate.degraded.iter().cloned());

@@ -3,9 +3,12 @@
 
 use crate::{
     layers::{self, ConfigError, Environment, Key, Layers, Source, Value},
-    near::did_you_mean,
     secret::{Address, Secret},
     span,
+    values::{
+        LogFormat, Role, address, filter, format, list, networks, pairs, prefix, rate_limit, roles, socket,
+        span_ms, text,
+    },
 };
 use ipnet::IpNet;
 use market::Pair;
@@ -50,39 +53,6 @@ const LATER: &[&str] = &[
     "bot.webhook_url",
     "bot.webhook_secret",
 ];
-
-/// What a process runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Runs the feeds.
-    Collector,
-    /// Serves HTTP.
-    Api,
-}
-
-impl Role {
-    /// Every role of this version.
-    pub const ALL: [Role; 2] = [Role::Collector, Role::Api];
-    /// Roles of the contract that this version does not have.
-    const LATER: [&'static str; 2] = ["recorder", "bot"];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Role::Collector => "collector",
-            Role::Api => "api",
-        }
-    }
-}
-
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people; in colour on a terminal.
-    Human,
-    /// One JSON object per line.
-    Json,
-}
 
 /// The configuration in force.
 #[derive(Debug, Clone)]
@@ -296,117 +266,6 @@ impl Reading {
 
 fn join<T: ToString>(all: &[T]) -> String {
     all.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
-fn text(value: &Value) -> Result<String, String> {
-    match value {
-        Value::Text(text) if text.trim().is_empty() => Err("empty".to_owned()),
-        Value::Text(text) => Ok(text.trim().to_owned()),
-        _ => Err("a text belongs here".to_owned()),
-    }
-}
-
-/// A list, or a text with commas: the environment and flags have no lists.
-fn list(value: &Value) -> Result<Vec<String>, String> {
-    Ok(match value {
-        Value::List(all) => all.clone(),
-        Value::Integer(number) => vec![number.to_string()],
-        Value::Text(text) => {
-            text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
-        }
-    })
-}
-
-fn each<T>(value: &Value, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
-    list(value)?
-        .iter()
-        .map(|item| read(item.trim()).map_err(|reason| format!("{item:?}: {reason}")))
-        .collect()
-}
-
-fn socket(value: &Value) -> Result<SocketAddr, String> {
-    let text = text(value)?;
-    let local = text.strip_prefix("localhost:").map_or(text.clone(), |port| format!("127.0.0.1:{port}"));
-    local.parse().map_err(|_| format!("{text:?}: write ADDRESS:PORT, such as 127.0.0.1:8000 or [::]:8000"))
-}
-
-fn roles(value: &Value) -> Result<Vec<Role>, String> {
-    let named = each(value, |name| match Role::ALL.into_iter().find(|role| role.name() == name) {
-        Some(role) => Ok(vec![role]),
-        None if name == "all" => Ok(Role::ALL.to_vec()),
-        None if Role::LATER.contains(&name) => Err("this version has no such role yet".to_owned()),
-        None => {
-            let known = Role::ALL.iter().map(|role| role.name());
-            let all = known.clone().collect::<Vec<_>>().join(", ");
-            Err(format!("no such role{}; roles are all, {all}", did_you_mean(name, known)))
-        }
-    })?;
-    let mut roles = named.concat();
-    roles.sort_unstable();
-    roles.dedup();
-    if roles.is_empty() { Err("name at least one role, or all".to_owned()) } else { Ok(roles) }
-}
-
-fn address(value: &Value) -> Result<Address, String> {
-    let text = text(value)?;
-    // Never echoed: what is no address may still hold a password.
-    if text.contains(':') {
-        Ok(Address::new(&text))
-    } else {
-        Err("an address such as sqlite://FILE or memory://".to_owned())
-    }
-}
-
-fn prefix(value: &Value) -> Result<String, String> {
-    let text = text(value)?;
-    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    if text.bytes().all(good) { Ok(text) } else { Err("letters, digits, `.`, `_` and `-` only".to_owned()) }
-}
-
-fn networks(value: &Value) -> Result<Vec<IpNet>, String> {
-    each(value, |item| {
-        let address = item.parse::<IpAddr>().map(IpNet::from);
-        item.parse().or(address).map_err(|_| "write a network such as 10.0.0.0/8 or ::1/128".to_owned())
-    })
-}
-
-fn rate_limit(value: &Value) -> Result<Option<u32>, String> {
-    let wrong = || "write off, or requests per second and address such as 50/s".to_owned();
-    let number = match value {
-        Value::Integer(number) => number.to_string(),
-        other => text(other)?,
-    };
-    if number == "off" {
-        return Ok(None);
-    }
-    let per_second = number.strip_suffix("/s").unwrap_or(&number).trim();
-    per_second.parse().ok().filter(|n| *n > 0).map(Some).ok_or_else(wrong)
-}
-
-fn span_ms(value: &Value) -> Result<i64, String> {
-    let ms = match value {
-        Value::Integer(ms) => *ms,
-        other => span::parse_ms(&text(other)?)?,
-    };
-    if ms > 0 { Ok(ms) } else { Err(span::FORM.to_owned()) }
-}
-
-fn pairs(value: &Value) -> Result<Vec<Pair>, String> {
-    each(value, |item| Pair::parse(item).map_err(|error| error.to_string()))
-}
-
-fn filter(value: &Value) -> Result<String, String> {
-    let text = text(value)?;
-    tracing_subscriber::EnvFilter::builder().parse(&text).map_err(|error| format!("{text:?}: {error}"))?;
-    Ok(text)
-}
-
-fn format(value: &Value) -> Result<LogFormat, String> {
-    match text(value)?.as_str() {
-        "human" => Ok(LogFormat::Human),
-        "json" => Ok(LogFormat::Json),
-        other => Err(format!("{other:?}: write human or json")),
-    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 
 use crate::{
     args::DemoArgs,
-    config::{Config, LogFormat},
+    config::Config,
     exit::{Exit, Failure, Outcome},
     output, run,
     service::Service,
     stop, telemetry,
+    values::LogFormat,
     venue_files::VenueFiles,
 };
 use clock::Clock;
@@ -34,9 +35,12 @@ pub fn demo(args: &DemoArgs) -> Outcome {
     let outcome = run::many_threads(async {
         let stop = CancellationToken::new();
         stop::listen(stop.clone())?;
+        // The venues stop after the service: its last log lines must not be about venues that went away.
+        let venues_stop = CancellationToken::new();
+        let _stop_venues = venues_stop.clone().drop_guard();
         let listener = run::bind(args.listen).await?;
         let venues = VenueFiles::load(None)?.check()?;
-        let (venues, simulated) = simulate(venues, args.seed, &stop).await?;
+        let (venues, simulated) = simulate(venues, args.seed, &venues_stop).await?;
         let switches = run::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
         begin(&listener, &switches, &simulated);
         let controls = simulated.clone();
@@ -50,7 +54,7 @@ pub fn demo(args: &DemoArgs) -> Outcome {
             metrics: seen.metrics.clone(),
             clock: Clock::system(),
         };
-        let ended = stop.clone();
+        let ended = venues_stop.clone();
         tokio::spawn(async move { replay::serve_controls(switches, &controls, ended).await });
         service.run(listener, stop).await
     });

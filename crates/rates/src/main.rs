@@ -30,6 +30,7 @@ mod sse;
 mod states;
 mod stop;
 mod telemetry;
+mod values;
 mod venue_files;
 mod venues_command;
 mod watch;

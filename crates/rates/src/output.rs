@@ -58,6 +58,17 @@ pub fn flat(cell: &str) -> String {
     cell.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect()
 }
 
+/// The longest cell of a table, so that one megabyte in one row does not widen every line; pipes and JSON get all.
+const CELL_CHARS_MAX: usize = 400;
+
+/// A flat cell of a length that a person reads.
+fn short(cell: &str) -> String {
+    match cell.char_indices().nth(CELL_CHARS_MAX) {
+        Some((at, _)) => flat(&cell[..at]) + "…",
+        None => flat(cell),
+    }
+}
+
 /// Characters that steer a terminal, or reverse or hide what follows.
 fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -66,7 +77,8 @@ fn is_hidden(c: char) -> bool {
 
 /// Aligned columns; numbers to the right.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| flat(cell)).collect()).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| short(cell)).collect()).collect();
     let width = |at: usize| {
         let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
         cells.chain(headings.get(at).map(|h| h.chars().count())).max().unwrap_or(0)
@@ -113,5 +125,13 @@ mod tests {
     fn a_pipe_gets_tabs_and_one_line_each_whatever_a_cell_holds() {
         let out = rows(Form::Tabs, &["A", "B"], &[cells(&["x\ny\t\u{1b}[31m", "2"])]);
         assert_eq!(out, "x y  [31m\t2\n");
+    }
+
+    #[test]
+    fn a_table_s_cell_is_never_longer_than_a_person_reads() {
+        let long = cells(&[&"é".repeat(1_000_000), "2"]);
+        assert!(table(&["A", "B"], std::slice::from_ref(&long)).chars().count() < 4 * CELL_CHARS_MAX);
+        assert!(rows(Form::Tabs, &["A", "B"], &[long]).chars().count() > 1_000_000, "a pipe gets all");
+        assert_eq!(short(&"x".repeat(CELL_CHARS_MAX)).chars().count(), CELL_CHARS_MAX);
     }
 }

@@ -13,6 +13,7 @@ use crate::{
 };
 use clock::Clock;
 use market::PairSpec;
+use serde_json::Value;
 use store::{NewTradeRow, TradeRow, TradeRowChange};
 use url::Url;
 
@@ -60,16 +61,21 @@ fn as_cells(row: &TradeRow, states: &States) -> Vec<String> {
         or_empty(&row.interval_ms),
         or_empty(&row.stale_after_ms),
         row.url.as_deref().map(without_password).unwrap_or_default(),
-        reason,
+        reason.unwrap_or_default(),
     ]
 }
 
-fn as_json(row: &TradeRow, states: &States) -> serde_json::Value {
+fn as_json(row: &TradeRow, states: &States) -> Value {
     let (state, reason) = states.row(row.id);
+    // A foreign client may have written anything: a number is shown as one, all else as its text.
+    let number = |text: &Option<String>| {
+        text.as_ref().map(|text| text.parse::<i64>().map_or_else(|_| Value::from(text.as_str()), Value::from))
+    };
     serde_json::json!({
         "id": row.id, "venue": row.venue, "currency_pair": row.currency_pair, "state": state, "reason": reason,
-        "enabled": row.enabled, "allow_negative": row.allow_negative, "interval_ms": row.interval_ms,
-        "stale_after_ms": row.stale_after_ms, "expire_after_ms": row.expire_after_ms,
+        "enabled": row.enabled, "allow_negative": row.allow_negative,
+        "interval_ms": number(&row.interval_ms), "stale_after_ms": number(&row.stale_after_ms),
+        "expire_after_ms": number(&row.expire_after_ms),
         "url": row.url.as_deref().map(without_password),
     })
 }

@@ -3,9 +3,9 @@
 
 use crate::{
     args::ReplayArgs,
-    config::LogFormat,
     exit::{Exit, Failure, Outcome},
     output, run, stop, telemetry,
+    values::LogFormat,
 };
 use replay::{Playback, Recording};
 use std::num::NonZeroU32;

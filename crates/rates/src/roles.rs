@@ -2,8 +2,9 @@
 //! It must not know how a role is run.
 
 use crate::{
-    config::{Config, Role},
+    config::Config,
     exit::{Exit, Failure},
+    values::Role,
 };
 
 /// Refuses a role alone on a broker that lives in the process: nobody would hear it, or it would hear nobody.

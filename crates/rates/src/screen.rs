@@ -2,7 +2,7 @@
 //! It must not know where the rates come from.
 
 use crate::{
-    ask::{RateAnswer, notes_of, value_of},
+    ask::{RateAnswer, value_of},
     output, span,
 };
 use market::Price;
@@ -95,7 +95,7 @@ impl Screen {
                     state.to_owned(),
                     age,
                     used,
-                    notes_of(&row.rate),
+                    row.rate.degraded.join(" "),
                 ]
             })
             .collect();

@@ -2,12 +2,13 @@
 //! It must not know what a role does, nor what the command line said.
 
 use crate::{
-    config::{Config, Role},
+    config::Config,
     exit::{Exit, Failure, Outcome},
     fatal::Tasks,
     health::{Health, known_venues},
     late_store::LateStore,
     reach, stop,
+    values::Role,
 };
 use api::{Parts, RateLimit};
 use board::{Board, Options};

@@ -14,6 +14,7 @@ pub const UNKNOWN: &str = "unknown";
 /// What the server says of its venues.
 #[derive(Debug, Default)]
 pub struct States {
+    is_demo: bool,
     venues: BTreeMap<String, VenueState>,
 }
 
@@ -50,6 +51,8 @@ struct RowState {
 
 #[derive(Debug, Deserialize)]
 struct Answer {
+    #[serde(default)]
+    demo: bool,
     venues: Vec<VenueState>,
 }
 
@@ -65,7 +68,15 @@ impl States {
             _ => None,
         };
         match answer {
-            Some(answer) => Ok(States::of(answer)),
+            Some(answer) => {
+                if answer.demo {
+                    output::say(&format!(
+                        "rates: the server at {} is a demo, with rows of its own",
+                        client.place()
+                    ));
+                }
+                Ok(States::of(answer))
+            }
             None => {
                 output::say(&format!("rates: no server at {} tells how feeds are doing", client.place()));
                 Ok(States::default())
@@ -74,7 +85,10 @@ impl States {
     }
 
     fn of(answer: Answer) -> States {
-        States { venues: answer.venues.into_iter().map(|venue| (venue.venue.clone(), venue)).collect() }
+        States {
+            is_demo: answer.demo,
+            venues: answer.venues.into_iter().map(|venue| (venue.venue.clone(), venue)).collect(),
+        }
     }
 
     /// What is known of a venue.
@@ -82,10 +96,12 @@ impl States {
         self.venues.get(name)
     }
 
-    /// State and reason of a row. Several collectors may report it; rows have numbers of their own.
-    pub fn row(&self, id: i64) -> (String, String) {
-        let found = self.venues.values().flat_map(|venue| &venue.rows).find(|row| row.id == id).cloned();
-        found.map_or((UNKNOWN.to_owned(), String::new()), |row| (row.state, row.reason.unwrap_or_default()))
+    /// State and reason of a row, by its id alone: a row whose venue is none is told under another name than it
+    /// says itself. A demo has rows of its own, which are not those of a store.
+    pub fn row(&self, id: i64) -> (String, Option<String>) {
+        let mut rows = self.venues.values().filter(|_| !self.is_demo).flat_map(|venue| &venue.rows);
+        let found = rows.find(|row| row.id == id).cloned();
+        found.map_or((UNKNOWN.to_owned(), None), |row| (row.state, row.reason))
     }
 }
 
@@ -96,10 +112,16 @@ mod tests {
     #[test]
     fn rows_have_their_server_s_state_or_none() {
         let body = r#"{"venues":[{"v":1,"venue":"a","state":"live","connections":[{"id":"1","last_error":null}],
-            "rows":[{"id":7,"state":"invalid","reason":"url: no"}],"pairs":[{}]}]}"#;
+            "rows":[{"id":7,"state":"invalid","reason":"url: no"}],"pairs":[{}]},
+            {"venue":"unknown","rows":[{"id":9,"state":"invalid","reason":"venue: is empty"}]}]}"#;
         let states = States::of(serde_json::from_str(body).unwrap());
-        assert_eq!(states.row(7), ("invalid".to_owned(), "url: no".to_owned()));
-        assert_eq!(states.row(8), (UNKNOWN.to_owned(), String::new()));
+        assert_eq!(states.row(7), ("invalid".to_owned(), Some("url: no".to_owned())));
+        assert_eq!(states.row(8), (UNKNOWN.to_owned(), None));
+        // Whatever its venue column holds, and be it nothing.
+        assert_eq!(states.row(9), ("invalid".to_owned(), Some("venue: is empty".to_owned())));
+        let demo = body.replacen('{', "{\"demo\":true,", 1);
+        let states = States::of(serde_json::from_str(&demo).unwrap());
+        assert_eq!(states.row(7), (UNKNOWN.to_owned(), None));
         assert_eq!(states.venue("a").unwrap().state, "live");
     }
 }

@@ -1,7 +1,7 @@
 //! What is seen from outside: log lines on standard error, metrics for Prometheus, panics in one line each.
 //! It must not know what is logged or counted.
 
-use crate::{config::LogFormat, output};
+use crate::{output, values::LogFormat};
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{

@@ -11,6 +11,7 @@ use crate::{
     venue_files::{self, VenueText},
 };
 use clock::Clock;
+use serde_json::Value;
 use std::path::Path;
 use store::VenueFile;
 
@@ -37,51 +38,56 @@ async fn known(args: &StoreArgs) -> Result<Known, Failure> {
 async fn list(args: &ListArgs) -> Outcome {
     let known = known(&args.store).await?;
     let states = States::ask(&args.server.url).await?;
-    let rows: Vec<Vec<String>> = known
+    let rows: Vec<Vec<Value>> = known
         .files
         .iter()
         .map(|(name, file)| {
             // A file of the store may be broken; the list says so and goes on.
             let (title, state, error) = match (known.venue(name), states.venue(name)) {
-                (Err(failure), _) => (String::new(), "broken".to_owned(), failure.to_string()),
-                (Ok(venue), None) => (venue.title().to_owned(), UNKNOWN.to_owned(), String::new()),
+                (Err(failure), _) => (None, "broken".to_owned(), Some(failure.to_string())),
+                (Ok(venue), None) => (Some(venue.title().to_owned()), UNKNOWN.to_owned(), None),
                 (Ok(venue), Some(said)) => {
-                    let error =
-                        said.connections.iter().find_map(|one| one.last_error.clone()).unwrap_or_default();
-                    (venue.title().to_owned(), said.state.clone(), error)
+                    let error = said.connections.iter().find_map(|one| one.last_error.clone());
+                    (Some(venue.title().to_owned()), said.state.clone(), error)
                 }
             };
             let count = |number: fn(&crate::states::VenueState) -> usize| {
-                states.venue(name).map(|said| number(said).to_string()).unwrap_or_default()
+                states.venue(name).map_or(Value::Null, |said| number(said).into())
             };
             let origin = file.file.split(':').next().filter(|from| ["built-in", "store"].contains(from));
             vec![
-                name.clone(),
-                title,
-                origin.unwrap_or(&file.file).to_owned(),
-                state,
+                name.as_str().into(),
+                title.into(),
+                origin.unwrap_or(&file.file).into(),
+                state.into(),
                 count(|said| said.connections.len()),
                 count(|said| said.pairs.len()),
-                error,
+                error.into(),
             ]
         })
         .collect();
     let form = Form::choose(args.json);
     let headings = ["NAME", "TITLE", "FROM", "STATE", "CONNECTIONS", "PAIRS", "LAST_ERROR"];
     let text = if form == Form::Json {
-        let named = |row: &Vec<String>| -> serde_json::Map<String, serde_json::Value> {
-            headings
-                .iter()
-                .map(|h| h.to_ascii_lowercase())
-                .zip(row.iter().map(|cell| cell.as_str().into()))
-                .collect()
+        let named = |row: Vec<Value>| -> serde_json::Map<String, Value> {
+            headings.iter().map(|h| h.to_ascii_lowercase()).zip(row).collect()
         };
-        output::json(&serde_json::json!({ "venues": rows.iter().map(named).collect::<Vec<_>>() }))?
+        output::json(&serde_json::json!({ "venues": rows.into_iter().map(named).collect::<Vec<_>>() }))?
     } else {
-        output::rows(form, &headings, &rows)
+        let cells = |row: &Vec<Value>| row.iter().map(cell).collect();
+        output::rows(form, &headings, &rows.iter().map(cells).collect::<Vec<_>>())
     };
     output::write(&text)?;
     Ok(Exit::Ok)
+}
+
+/// A value as a person reads it.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 async fn show(args: &VenueArgs) -> Outcome {

@@ -179,3 +179,28 @@ fn a_reader_that_goes_away_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
 }
+
+#[test]
+fn a_recording_is_decoded_to_one_line_per_price() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../venues/kraken.toml");
+    let frame = |last: &str| {
+        let data = format!(
+            r#"{{"channel":"ticker","type":"update","data":[{{"symbol":"BTC/USD","bid":64400.1,"ask":64400.2,"last":{last},"timestamp":"2026-09-21T14:13:20.123456Z"}}]}}"#
+        );
+        serde_json::json!({"dir": "in", "transport": "ws", "url": "wss://example.org/v2", "t": null, "data": data})
+    };
+    std::fs::write(dir.path().join("good.jsonl"), format!("{}\n{}\n", frame("64400.10"), frame("9.2E-7")))
+        .unwrap();
+    std::fs::write(dir.path().join("bad.jsonl"), format!("{}\nno json\n", frame("1"))).unwrap();
+    let file = file.to_str().unwrap();
+    let decoded = rates(dir.path(), &["venues", "decode", file, "good.jsonl"], &[]);
+    assert_eq!(decoded.status.code(), Some(0), "{}", text(&decoded.stderr));
+    let line = r#"{"line":1,"symbol":"BTC/USD","pair":"BTC-USD","last":"64400.10","bid":"64400.1","ask":"64400.2","venue_time":1790000000123,"history":false,"duplicate":false}"#;
+    let out = text(&decoded.stdout);
+    assert_eq!(out.lines().next(), Some(line));
+    assert!(out.lines().nth(1).is_some_and(|line| line.contains(r#""last":"0.00000092""#)), "{out}");
+    let decoded = rates(dir.path(), &["venues", "decode", file, "bad.jsonl"], &[]);
+    assert_eq!(decoded.status.code(), Some(1));
+    assert!(text(&decoded.stderr).contains("bad.jsonl:2: "), "{}", text(&decoded.stderr));
+}

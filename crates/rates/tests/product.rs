@@ -88,16 +88,24 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// One HTTP request, spoken by hand: status and body.
+/// One HTTP request without a body: status and body of the answer.
 fn http(method: &str, base: &str, path: &str) -> (u16, String) {
+    request(method, base, path, &[], "")
+}
+
+/// One HTTP request, spoken by hand.
+fn request(method: &str, base: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
     let host = base.trim_start_matches("http://");
     let mut stream = TcpStream::connect(host).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    if !body.is_empty() {
+        head += "content-type: application/json\r\n";
+    }
+    write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
@@ -211,6 +219,36 @@ fn a_run_without_a_reachable_venue_says_so_serves_and_stops() {
     assert!(http("GET", &url, "/metrics").1.contains("rates_build_info"));
     let health = ask(&["healthcheck", "--url", &url]);
     assert_eq!(health.status.code(), Some(1));
+
+    // Rows take effect on the running service, whoever writes them, and their states are told.
+    let here = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_rates"))
+            .args(arguments)
+            .current_dir(dir.path())
+            .env_clear()
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let id =
+        here(&["pairs", "add", "ETH-USD", "--venue", "kraken", "--url", "http://169.254.169.254/latest"]);
+    let id: i64 = id.trim().parse().unwrap();
+    let state = |id: i64| {
+        let list: Value = serde_json::from_str(&here(&["pairs", "list", "--json", "--url", &url])).unwrap();
+        list["pairs"].as_array().unwrap().iter().find(|row| row["id"] == id).map(|row| row["state"].clone())
+    };
+    wait_for("the state of the new row", || {
+        state(id).filter(|state| state != "unknown" && state != "waiting")
+    });
+    assert_ne!(state(id).unwrap(), "live");
+    here(&["pairs", "disable", &id.to_string()]);
+    wait_for("the disabled row", || state(id).filter(|state| state == "disabled"));
+    let key = here(&["keys", "add", "test"]);
+    let row = r#"{"venue":"kraken","currency_pair":"SOL-USD"}"#;
+    let write = |key: &str| {
+        request("POST", &url, "/api/v1/trade-info", &[("authorization", &format!("Bearer {key}"))], row).0
+    };
+    assert_eq!(write("rk_wrong"), 401);
+    assert_eq!(write(key.trim()), 201);
     run.signal("-INT");
     assert_eq!(run.code(), Some(0));
 }

@@ -1,7 +1,7 @@
 //! The switch of a simulated venue: live, frozen or killed, for tests and, over HTTP, for people.
 //! It must not know what the venue says.
 
-use crate::{Error, server, simulated::SimulatedVenue};
+use crate::server;
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -106,20 +106,13 @@ pub(crate) fn own_routes<S: Clone + Send + Sync + 'static>(venue: VenueId, contr
     Router::new().route("/demo", get(list)).route("/demo/{action}", post(switch_own)).with_state(venues)
 }
 
-/// Serves the switches of all venues until `stop`: `GET /demo` lists them, and
-/// `POST /demo/{venue}/{freeze|kill|revive}` switches one. (A killed venue no longer answers on its own port.)
-pub async fn serve_controls(
-    listener: TcpListener,
-    venues: &[SimulatedVenue],
-    stop: CancellationToken,
-) -> Result<(), Error> {
-    let venues: Venues = Arc::new(venues.iter().map(|v| (v.venue.clone(), v.control.clone())).collect());
+/// Serves the switches of all venues until `stop`.
+pub(crate) async fn serve(listener: TcpListener, venues: Vec<(VenueId, Control)>, stop: CancellationToken) {
     let router = Router::new()
         .route("/demo", get(list))
         .route("/demo/{venue}/{action}", post(switch))
-        .with_state(venues);
+        .with_state(Arc::new(venues));
     server::serve(listener, router, stop).await;
-    Ok(())
 }
 
 async fn list(State(venues): State<Venues>) -> Json<Vec<Doing>> {

@@ -30,9 +30,9 @@ mod test_venues;
 mod times;
 mod walk;
 
-pub use control::{Control, Mode, serve_controls};
+pub use control::{Control, Mode};
 pub use decode::{DecodeSummary, decode};
 pub use error::{Error, RecordingError};
 pub use playback::{Playback, play};
 pub use recording::Recording;
-pub use simulated::{SimulatedVenue, Simulation, simulate, simulate_with};
+pub use simulated::{SimulatedVenue, Simulation, serve_controls, simulate, simulate_with};

@@ -1,9 +1,13 @@
 //! One client of a simulated venue: what it subscribed, and what it is sent.
 //! It must not know how frames are made.
 
-use crate::{control::Mode, quoting::Filled, simulated::Place, spoken::Heard};
+use crate::{
+    control::{Control, Mode},
+    quoting::{Filled, Quoting},
+    spoken::{Heard, Spoken},
+};
 use axum::extract::ws::{Message, WebSocket};
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 /// A client that reads nothing for this long is let go.
@@ -11,6 +15,14 @@ const SEND_WITHIN: Duration = Duration::from_secs(30);
 
 /// The connection is over.
 struct Over;
+
+/// What the clients of one venue share.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) spoken: Arc<Spoken>,
+    pub(crate) quoting: Arc<Quoting>,
+    pub(crate) control: Control,
+}
 
 /// One client.
 pub(crate) struct Session {

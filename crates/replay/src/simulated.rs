@@ -6,7 +6,7 @@ use crate::{
     control::{self, Control, Mode},
     quoting::Quoting,
     server,
-    session::Session,
+    session::{Place, Session},
     spoken::{Spoken, merged},
     walk,
 };
@@ -66,6 +66,18 @@ pub struct SimulatedVenue {
     pub control: Control,
 }
 
+/// Serves the switches of all venues until `stop`: `GET /demo` lists them, and
+/// `POST /demo/{venue}/{freeze|kill|revive}` switches one. (A killed venue no longer answers on its own port.)
+pub async fn serve_controls(
+    listener: TcpListener,
+    venues: &[SimulatedVenue],
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let switches = venues.iter().map(|v| (v.venue.clone(), v.control.clone())).collect();
+    control::serve(listener, switches, stop).await;
+    Ok(())
+}
+
 /// Starts one local server per venue, each on a free port of 127.0.0.1, until `stop`.
 pub async fn simulate(
     venues: &[Arc<Venue>],
@@ -117,13 +129,6 @@ fn urls(spoken: &Spoken, addr: SocketAddr) -> (Option<String>, Option<String>) {
         None => request().map(|request| here("http", request.url.split('?').next().unwrap_or_default())),
     };
     (url_ws, url_http)
-}
-
-#[derive(Clone)]
-pub(crate) struct Place {
-    pub(crate) spoken: Arc<Spoken>,
-    pub(crate) quoting: Arc<Quoting>,
-    pub(crate) control: Control,
 }
 
 /// Listens whenever the venue is not killed.

@@ -31,7 +31,10 @@ async fn read_head(tcp: &mut TcpStream) -> Option<String> {
 }
 
 async fn write(tcp: &mut TcpStream, head: &str, answer: &HttpAnswer) -> bool {
-    let known = answer.etag.as_ref().is_some_and(|etag| head.to_ascii_lowercase().contains(&format!("if-none-match: {etag}")));
+    let known = answer
+        .etag
+        .as_ref()
+        .is_some_and(|etag| head.to_ascii_lowercase().contains(&format!("if-none-match: {etag}")));
     let (status, body) = if known { (304, "") } else { (answer.status, answer.body.as_str()) };
     let mut text = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in &answer.headers {

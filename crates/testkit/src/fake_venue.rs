@@ -1,9 +1,10 @@
 //! A venue over real sockets whose behaviour the test scripts, with a log of all that happened.
-//! It must not know the product: only the wire format that [`venue_file`] describes.
+//! It must not know the product: only its own wire format, which [`crate::venue_file`] describes.
 
+use crate::wire;
 use axum::http::{HeaderValue, Response, StatusCode};
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
@@ -61,6 +62,8 @@ pub struct Behaviour {
     pub unknown: BTreeSet<String>,
     /// Whether a refusal names the symbol.
     pub names_symbol: bool,
+    /// Whether it names the request.
+    pub names_request: bool,
     /// Pings of the protocol and heartbeats so often.
     pub ping_every: Option<Duration>,
     /// Connections end after this age.
@@ -116,7 +119,8 @@ pub(crate) struct Shared {
     behaviour: Mutex<Behaviour>,
     log: Mutex<Vec<Logged>>,
     out: broadcast::Sender<Out>,
-    symbols: Mutex<BTreeMap<String, u64>>,
+    /// Every symbol that was ever subscribed, and the number of its last tick.
+    pub(crate) symbols: Mutex<BTreeMap<String, u64>>,
 }
 
 /// A venue on a free port, WebSocket and HTTP on the same.
@@ -135,10 +139,18 @@ impl Default for Behaviour {
             silent: BTreeSet::new(),
             unknown: BTreeSet::new(),
             names_symbol: true,
+            names_request: true,
             ping_every: None,
             lifetime: None,
             notice: false,
-            http: HttpAnswer { status: 200, headers: Vec::new(), body: "[]".into(), drip: None, hangs: false, etag: None },
+            http: HttpAnswer {
+                status: 200,
+                headers: Vec::new(),
+                body: "[]".into(),
+                drip: None,
+                hangs: false,
+                etag: None,
+            },
         }
     }
 }
@@ -146,7 +158,12 @@ impl Default for Behaviour {
 impl FakeVenue {
     /// Starts on a free port.
     pub async fn start(behaviour: Behaviour) -> FakeVenue {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        FakeVenue::start_at("127.0.0.1:0", behaviour).await
+    }
+
+    /// Starts at that address.
+    pub async fn start_at(address: &str, behaviour: Behaviour) -> FakeVenue {
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             started: Instant::now(),
@@ -164,7 +181,11 @@ impl FakeVenue {
             while let Ok((tcp, _)) = listener.accept().await {
                 number += 1;
                 serving.log(number, Happened::Accepted);
-                tokio::spawn(connections.clone().run_until_cancelled_owned(accepted(tcp, number, serving.clone())));
+                tokio::spawn(connections.clone().run_until_cancelled_owned(accepted(
+                    tcp,
+                    number,
+                    serving.clone(),
+                )));
             }
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(serve));
@@ -242,7 +263,8 @@ async fn tick(shared: Arc<Shared>) {
 async fn accepted(tcp: TcpStream, number: u64, shared: Arc<Shared>) {
     let mut head = [0u8; 2_048];
     let Ok(count) = tcp.peek(&mut head).await else { return };
-    let is_websocket = String::from_utf8_lossy(&head[..count]).to_ascii_lowercase().contains("upgrade: websocket");
+    let is_websocket =
+        String::from_utf8_lossy(&head[..count]).to_ascii_lowercase().contains("upgrade: websocket");
     if !is_websocket {
         return crate::fake_http::serve(tcp, number, shared).await;
     }
@@ -251,6 +273,7 @@ async fn accepted(tcp: TcpStream, number: u64, shared: Arc<Shared>) {
         Handshake::Reset => drop(tcp.set_zero_linger()),
         Handshake::Hang => std::future::pending().await,
         Handshake::Refuse(status, headers) => {
+            #[expect(clippy::result_large_err, reason = "the signature is the handshake's")]
             let refuse = |_: &_, _: Response<()>| Err(refusal(status, &headers));
             drop(tokio_tungstenite::accept_hdr_async(tcp, refuse).await);
         }
@@ -284,7 +307,7 @@ async fn talk(mut socket: WebSocketStream<TcpStream>, number: u64, shared: &Shar
             message = socket.next() => match message {
                 Some(Ok(Message::Text(text))) => {
                     shared.log(number, Happened::Received(text.to_string()));
-                    for reply in answer(&text, &mut subscribed, shared) {
+                    for reply in wire::answer(&text, &mut subscribed, shared) {
                         if socket.send(Message::text(reply)).await.is_err() { return }
                     }
                 }
@@ -328,103 +351,3 @@ async fn talk(mut socket: WebSocketStream<TcpStream>, number: u64, shared: &Shar
         }
     }
 }
-
-/// What the fake says to a message: one refusal for a request with any unknown symbol, else an ack.
-fn answer(text: &str, subscribed: &mut BTreeSet<String>, shared: &Shared) -> Vec<String> {
-    let Ok(message) = serde_json::from_str::<Value>(text) else { return vec![json!({"error": "no JSON"}).to_string()] };
-    let symbols: Vec<String> = message["args"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-    let id = message["id"].clone();
-    match message["op"].as_str() {
-        Some("ping") => vec![json!({"beat": 1}).to_string()],
-        Some("unsub") => {
-            subscribed.retain(|symbol| !symbols.contains(symbol));
-            vec![json!({"ok": true, "id": id}).to_string()]
-        }
-        Some("sub") => {
-            let behaviour = shared.behaviour().clone();
-            if let Some(bad) = symbols.iter().find(|symbol| behaviour.unknown.contains(*symbol)) {
-                let mut error = json!({"error": "unknown symbol", "id": id});
-                if behaviour.names_symbol && symbols.len() == 1 {
-                    error["s"] = json!(bad);
-                }
-                return vec![error.to_string()];
-            }
-            let mut known = shared.symbols.lock().expect("no test panics under it");
-            for symbol in symbols {
-                known.entry(symbol.clone()).or_default();
-                subscribed.insert(symbol);
-            }
-            vec![json!({"ok": true, "id": id}).to_string()]
-        }
-        _ => vec![json!({"error": "no such op"}).to_string()],
-    }
-}
-
-/// A venue file for the fake's wire format. `ws` and `http` are the lines of those tables, without their names
-/// and without `subscribe`; an empty one leaves the table out.
-pub fn venue_file(ws: &str, http: &str) -> String {
-    let ws = if ws.is_empty() {
-        String::new()
-    } else {
-        format!(
-            "[ws]\n{ws}\n[ws.subscribe]\nsend = '{{\"op\":\"sub\",\"args\":{{items}},\"id\":{{id}}}}'\n\
-             unsubscribe = '{{\"op\":\"unsub\",\"args\":{{items}},\"id\":{{id}}}}'\nitems_max = 50\n"
-        )
-    };
-    let http = if http.is_empty() { String::new() } else { format!("[http]\n{http}\n") };
-    format!("{HEAD}{ws}{http}{MESSAGES}")
-}
-
-const HEAD: &str = r#"
-format = 1
-name = "Fake"
-homepage = "https://fake.example"
-facts = "2026-11-22, invented"
-[symbols]
-form = "{BASE}-{QUOTE}"
-"#;
-
-const MESSAGES: &str = r#"
-[[message]]
-is = "tick"
-when = { s = { exists = true }, p = { exists = true } }
-symbol = "s"
-last = "p"
-sequence = "n"
-[[message]]
-is = "tick"
-when = { "[0].s" = { exists = true } }
-rows = "[*]"
-symbol = "s"
-last = "p"
-[[message]]
-is = "ack"
-when = { ok = true }
-id = "id"
-[[message]]
-is = "error"
-when = { error = "unknown symbol" }
-words = "error"
-symbol = "s"
-id = "id"
-means = "unknown_symbol"
-[[message]]
-is = "error"
-when = { error = "too many" }
-words = "error"
-means = "rate_limited"
-[[message]]
-is = "error"
-when = { error = { exists = true } }
-words = "error"
-id = "id"
-[[message]]
-is = "heartbeat"
-when = { beat = { exists = true } }
-[[message]]
-is = "reconnect"
-when = { bye = { exists = true } }
-[[example]]
-frame = '{"s":"BTC-USD","p":"1.50","n":"7"}'
-ticks = [{ symbol = "BTC-USD", pair = "BTC-USD", last = "1.50" }]
-"#;

@@ -5,7 +5,9 @@ mod fake_http;
 mod fake_venue;
 mod proxy;
 mod wait;
+mod wire;
 
-pub use fake_venue::{Behaviour, FakeVenue, Handshake, Happened, HttpAnswer, Logged, venue_file};
+pub use fake_venue::{Behaviour, FakeVenue, Handshake, Happened, HttpAnswer, Logged};
 pub use proxy::{FaultProxy, Line};
 pub use wait::{until, until_some};
+pub use wire::venue_file;

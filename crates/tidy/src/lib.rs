@@ -96,7 +96,7 @@ fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// Whether a line holds the word, in any case, not as a part of a longer word.
 fn holds_word(line: &str, word: &str) -> bool {
     let (line, word) = (line.to_ascii_lowercase(), word.to_ascii_lowercase());
-    let inner = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+    let inner = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
     line.match_indices(&word).any(|(at, found)| {
         let bytes = line.as_bytes();
         !inner(at.checked_sub(1).and_then(|before| bytes.get(before))) && !inner(bytes.get(at + found.len()))

@@ -300,7 +300,8 @@ impl Ws {
         let unreadable = |detail: String| Unreadable { reason: "not_json", detail };
         let text = std::str::from_utf8(body).map_err(|_| unreadable("the token answer is no text".into()))?;
         let mut doc = crate::doc::Doc::default();
-        crate::json::parse(text, &crate::doc::Wanted::EVERYTHING, &mut doc).map_err(|_| unreadable("the token answer is no JSON".into()))?;
+        crate::json::parse(text, &crate::doc::Wanted::EVERYTHING, &mut doc)
+            .map_err(|_| unreadable("the token answer is no JSON".into()))?;
         let tree = Tree { nodes: &doc.nodes, text };
         let value = |path: &Path| path.find(tree, &Row::FRAME).and_then(|at| tree.scalar(at));
         let read = |(name, path): &(String, Path)| match value(path) {

@@ -137,7 +137,7 @@ impl<'a> Tree<'a> {
             Kind::Number | Kind::Plain => Some(Cow::Borrowed(self.raw(at))),
             Kind::True => Some(Cow::Borrowed("true")),
             Kind::False => Some(Cow::Borrowed("false")),
-            Kind::Escaped => Some(Cow::Owned(crate::json::unescape(self.raw(at)))),
+            Kind::Escaped => Some(Cow::Owned(crate::escape::unescape(self.raw(at)))),
             Kind::Null | Kind::Array | Kind::Object => None,
         }
     }
@@ -145,15 +145,31 @@ impl<'a> Tree<'a> {
     /// The value of the first member with this key.
     #[inline]
     pub fn member(self, at: At, key: &str, hint: Hint) -> Option<At> {
-        self.members(at).find(|(name, _)| self.is_key(*name, key, hint)).map(|(_, value)| value)
+        // A plain loop: this is looked up several times in every frame.
+        let node = self.node(at);
+        if node.kind != Kind::Object {
+            return None;
+        }
+        let nodes = self.nodes.get(..node.next as usize)?;
+        let mut next = at as usize + 1;
+        while let Some([name, value, ..]) = nodes.get(next..) {
+            if (name.hint == hint || name.kind == Kind::Escaped) && self.is_key(next as At, key, hint) {
+                return Some(next as At + 1);
+            }
+            next = value.next as usize;
+        }
+        None
     }
 
     #[inline]
     pub fn is_key(self, at: At, key: &str, hint: Hint) -> bool {
         let node = self.node(at);
         match node.kind {
-            Kind::Escaped => crate::json::unescape(self.raw(at)) == key,
-            _ => node.hint == hint && self.text.as_bytes()[node.start as usize..node.end as usize] == *key.as_bytes(),
+            Kind::Escaped => crate::escape::unescape(self.raw(at)) == key,
+            _ => {
+                node.hint == hint
+                    && self.text.as_bytes()[node.start as usize..node.end as usize] == *key.as_bytes()
+            }
         }
     }
 

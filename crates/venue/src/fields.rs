@@ -64,14 +64,21 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A complaint about a key of this table.
+    /// A complaint about a key of this table. One that is not there may be there misspelled: then that is the
+    /// mistake, and its line the one to look at.
     pub fn error(&self, key: &str, reason: impl Into<String>) -> FileError {
-        let at = self
-            .table
-            .iter()
-            .find(|(k, _)| k.get_ref() == key)
-            .map_or(self.span.start, |(k, _)| k.span().start);
-        self.source.error(at, &self.name(key), reason)
+        if let Some((found, _)) = self.table.iter().find(|(k, _)| k.get_ref() == key) {
+            return self.source.error(found.span().start, &self.name(key), reason);
+        }
+        let is_meant = |k: &str| !self.taken.contains(&k) && is_misspelled(k, key);
+        match self.table.iter().find(|(k, _)| is_meant(k.get_ref())) {
+            Some((found, _)) => self.source.error(
+                found.span().start,
+                &self.name(found.get_ref()),
+                format!("is not a key here; did you mean {key}?"),
+            ),
+            None => self.source.error(self.span.start, &self.name(key), reason),
+        }
     }
 
     pub fn text(&mut self, key: &'static str) -> Result<Option<String>, FileError> {
@@ -227,6 +234,18 @@ impl<'a> Value<'a> {
         let table = self.value.as_table().ok_or_else(|| self.error("must be a table"))?;
         let (source, path, span) = (self.source, self.key.clone(), self.span.clone());
         Ok(Fields { source, path, table, span, taken: Vec::new() })
+    }
+}
+
+/// Whether one is the other with a letter too few, too many or wrong, or with two letters swapped.
+fn is_misspelled(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let same_start = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let (one, other) = (&one[same_start..], &other[same_start..]);
+    let same_end = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
+    match (&one[..one.len() - same_end], &other[..other.len() - same_end]) {
+        ([a, b], [c, d]) => a == d && b == c,
+        (one, other) => one.len() <= 1 && other.len() <= 1,
     }
 }
 

@@ -178,7 +178,20 @@ fn key(bytes: &[u8], at: usize, wanted: &Wanted, open: &mut Open, doc: &mut Doc)
     if bytes.get(at) != Some(&b'"') {
         return Err(JsonError::Syntax(at));
     }
-    let (kind, end) = string(bytes, at)?;
+    // Keys are short: byte by byte is quicker here than eight at a time.
+    let mut end = at + 1;
+    while bytes.get(end).is_some_and(|b| !ENDS_PLAIN[usize::from(*b)]) {
+        end += 1;
+    }
+    let kind = match bytes.get(end) {
+        Some(b'"') => Kind::Plain,
+        Some(_) => {
+            let (kind, at) = escaped(bytes, end)?;
+            end = at;
+            kind
+        }
+        None => return Err(JsonError::Syntax(end)),
+    };
     if open.muted == 0 {
         let hint = hint(&bytes[at + 1..end]);
         if kind == Kind::Escaped || wanted.holds(hint) {
@@ -280,44 +293,6 @@ fn number(bytes: &[u8], start: usize) -> Result<usize, JsonError> {
 
 fn word(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, JsonError> {
     if bytes[at..].starts_with(word) { Ok(at + word.len()) } else { Err(JsonError::Syntax(at)) }
-}
-
-/// The text of a string whose escapes [`parse`] has checked. A lone surrogate becomes U+FFFD.
-pub(crate) fn unescape(raw: &str) -> String {
-    let mut out = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        let (plain, length) = match rest.as_bytes().get(at + 1) {
-            Some(b'b') => ('\u{8}', 2),
-            Some(b'f') => ('\u{c}', 2),
-            Some(b'n') => ('\n', 2),
-            Some(b'r') => ('\r', 2),
-            Some(b't') => ('\t', 2),
-            Some(b'u') => unicode(&rest[at..]),
-            Some(b'"') => ('"', 2),
-            Some(b'/') => ('/', 2),
-            _ => ('\\', 2),
-        };
-        out.push(plain);
-        rest = rest.get(at + length..).unwrap_or("");
-    }
-    out.push_str(rest);
-    out
-}
-
-/// `\uXXXX`, or two of them where they are a surrogate pair; the character and how long its escape is.
-fn unicode(text: &str) -> (char, usize) {
-    let unit = |from: usize| {
-        let escape = text.get(from..from + 6)?;
-        u32::from_str_radix(escape.strip_prefix("\\u")?, 16).ok()
-    };
-    let Some(first) = unit(0) else { return (char::REPLACEMENT_CHARACTER, 2) };
-    if let (0xD800..=0xDBFF, Some(second @ 0xDC00..=0xDFFF)) = (first, unit(6)) {
-        let joined = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-        return (char::from_u32(joined).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
-    }
-    (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod ask;
 mod condition;
 mod doc;
+mod escape;
 mod example;
 mod extract;
 mod fields;

@@ -229,7 +229,7 @@ fn steps(text: &str) -> Result<Vec<Step>, String> {
             if end == 0 {
                 return Err(format!("a name is missing before `{rest}`"));
             }
-            steps.push(Step::Key(rest[..end].into(), hint(rest[..end].as_bytes())));
+            steps.push(Step::Key(rest[..end].into(), hint(&rest.as_bytes()[..end])));
             rest = &rest[end..];
         }
         if let Some(tail) = rest.strip_prefix('.') {

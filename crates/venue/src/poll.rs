@@ -151,7 +151,7 @@ pub fn replace_origin(url: &str, own: &str) -> String {
     } else {
         let own_authority = own_head.find("://").map_or(0, |at| at + 3);
         let path = own_head[own_authority..].find('/').map_or("", |at| &own_head[own_authority + at..]);
-        format!("{}{path}", url.trim_end_matches('/'))
+        if path.is_empty() { url.to_owned() } else { format!("{}{path}", url.trim_end_matches('/')) }
     };
     own_query.map_or(head.clone(), |query| format!("{head}?{query}"))
 }
@@ -171,5 +171,10 @@ mod tests {
         ] {
             assert_eq!(replace_origin(url, own), want);
         }
+        // A venue whose address comes from its token call: the slash before the query stays.
+        assert_eq!(
+            replace_origin("ws://127.0.0.1:9000/", "{endpoint}?token={token}"),
+            "ws://127.0.0.1:9000/?token={token}"
+        );
     }
 }

@@ -10,8 +10,8 @@ use crate::number::Found;
 use crate::path::Row;
 use crate::{Frame, Observation, Problem, Rejected, Said, Symbol, Unreadable, Venue};
 use compact_str::CompactString;
-use market::{Pair, Price, PriceError, Sequence, Sign};
 use foldhash::fast::RandomState;
+use market::{Pair, Price, PriceError, Sequence, Sign};
 use std::collections::HashMap;
 use std::sync::Arc;
 

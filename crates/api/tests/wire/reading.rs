@@ -252,7 +252,6 @@ async fn probes_and_metrics() {
         "rates_http_requests_total{route=\"/api/v1/rates/{pair}\",method=\"GET\",code=\"200\"} ",
         "rates_http_requests_total{route=\"/readyz\",method=\"GET\",code=\"503\"} ",
         "# TYPE rates_stream_clients gauge\n",
-        "# TYPE rates_panics_total counter\n",
         "rates_build_info{version=",
         "rates_pair_age_seconds{pair=\"BTC-USDT\"} 1.",
         "rates_pair_sources{pair=\"BTC-USDT\"} 1\n",
@@ -260,6 +259,11 @@ async fn probes_and_metrics() {
     ] {
         assert!(text.contains(needle), "{needle}: {text}");
     }
+    let mut names: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE ")).collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all, "each name once");
     house.end().await;
 }
 

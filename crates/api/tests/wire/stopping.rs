@@ -1,17 +1,18 @@
 //! Stopping with requests in flight and streams open: answers arrive, streams say farewell, it is over in time.
 //! It must not depend on luck: requests are held in the server by a store that waits.
 
-use crate::house::{House, LONG};
+use crate::house::{House, LONG, until};
 use api::Settings;
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     time::timeout,
 };
 
 #[tokio::test]
 async fn a_request_in_flight_is_answered() {
-    let house = House::start().await;
+    let house = House::with(Settings { drain: Duration::ZERO, ..Settings::default() }, None).await;
     let mut stream = house.connect().await;
     // In flight: the head is read and the body awaited when the stop comes.
     let head =
@@ -21,7 +22,7 @@ async fn a_request_in_flight_is_answered() {
     let n = timeout(LONG, stream.read(&mut buffer)).await.unwrap().unwrap();
     assert!(buffer[..n].starts_with(b"HTTP/1.1 100"), "{:?}", String::from_utf8_lossy(&buffer[..n]));
     house.stop.cancel();
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    until("nobody new is let in", async || TcpStream::connect(house.address).await.is_err()).await;
     stream.write_all(b"{}").await.unwrap();
     let mut text = Vec::new();
     let _ = timeout(LONG, stream.read_to_end(&mut text)).await.unwrap();

@@ -195,3 +195,27 @@ async fn a_quiet_stream_has_a_heartbeat_and_a_full_house_is_503() {
     .await;
     house.end().await;
 }
+
+#[tokio::test]
+async fn a_cross_that_a_reader_waits_for_is_told() {
+    let house = House::start().await;
+    house.tick("venue-a", "BTC-USDT", "100", 0);
+    house.tick("venue-a", "ETH-USDT", "10", 0);
+    let mut reader = Reader::open(&house, "/api/v1/stream?pairs=BTC-ETH", "").await;
+    let rates = reader.next(false).await.json()["rates"].as_array().unwrap().clone();
+    assert!(rates.len() == 1 && rates[0]["basis"] == "cross", "{rates:?}");
+    house.tick("venue-a", "ETH-USDT", "9", 1);
+    house.tick("venue-a", "ETH-USDT", "8", 0);
+    // The board looks after crosses in its timer's turns.
+    let board = house.board.clone();
+    let timer = tokio::spawn(async move {
+        loop {
+            board.tick_clock();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let event = reader.next(false).await.json();
+    timer.abort();
+    assert_eq!((&event["pair"], &event["basis"]), (&"BTC-ETH".into(), &"cross".into()), "{event}");
+    house.end().await;
+}

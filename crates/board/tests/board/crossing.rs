@@ -40,6 +40,21 @@ async fn a_cross_never_outlives_its_legs() {
     assert_eq!(lab.read("BTC-RUB"), "Fresh 5850000 []");
 }
 
+/// Of two equally short routes the fresher one: looked at again within a second, even if nothing else happened.
+#[tokio::test(start_paused = true)]
+async fn the_fresher_route_takes_over() {
+    let lab = Lab::new();
+    for (name, value) in [("A-M", "2"), ("M-B", "3"), ("A-N", "4"), ("N-B", "5")] {
+        lab.say("v1", name, value);
+    }
+    assert_eq!(lab.read("A-B"), "Fresh 6 []");
+    lab.pass(500).await;
+    lab.say("v1", "A-N", "4");
+    lab.say("v1", "N-B", "5");
+    lab.pass(501).await;
+    assert_eq!(lab.read("A-B"), "Fresh 20 []");
+}
+
 /// A leg that loses one of its venues is still a leg, even before the timer has looked.
 #[tokio::test(start_paused = true)]
 async fn a_leg_that_loses_a_venue_is_still_a_leg() {

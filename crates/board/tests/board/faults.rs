@@ -73,6 +73,22 @@ async fn a_jump_of_the_only_venue_is_suspect_until_confirmed() {
     );
 }
 
+/// The same where the venue has no trades but a book.
+#[tokio::test(start_paused = true)]
+async fn a_jump_of_the_only_book_is_suspect_too() {
+    let lab = Lab::new();
+    lab.say("v1", "BTC-USD", "100");
+    lab.pass(40_000).await;
+    for (bid, ask, expect) in [("99", "101", "Fresh 100 []"), ("990", "1010", "Suspect 1000 []")] {
+        let mut book = tick("BTC-USD", "1", lab.now());
+        book.last = None;
+        (book.bid, book.ask) = (Price::parse(bid).ok(), Price::parse(ask).ok());
+        lab.board.apply(&venue("v1"), &[book]);
+        assert_eq!(lab.read("BTC-USD"), expect);
+        lab.pass(1_000).await;
+    }
+}
+
 /// F13: six hours without data, then 30 % more.
 #[tokio::test(start_paused = true)]
 async fn a_jump_after_an_outage_is_confirmed_by_itself() {

@@ -135,3 +135,43 @@ async fn many_readers_wait_and_all_are_told() {
         assert!(matches!(then, Next::Closed));
     }
 }
+
+/// Writers, the timer, readers of rates and of crosses, all at once: no number is skipped or given twice.
+#[test]
+fn writers_and_readers_at_once() {
+    let board = board::Board::new(clock::Clock::system(), options());
+    std::thread::scope(|scope| {
+        for from in ["v1", "v2"] {
+            let board = &board;
+            scope.spawn(move || {
+                for n in 0..600 {
+                    let now = board.clock().now();
+                    let names = ["BTC-USDT", "USDT-RUB", "ETH-USDT"];
+                    let ticks: Vec<Tick> =
+                        names.iter().map(|p| tick(p, &format!("100.{n:03}"), now)).collect();
+                    board.apply(&venue(from), &ticks);
+                    board.apply(&venue(from), &[tick("OLD-USDT", "1", now.plus_millis(-60_000))]);
+                }
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..600 {
+                    board.tick_clock();
+                    board.answer(&pair("BTC-RUB"));
+                    board.answer(&pair("OLD-RUB"));
+                    board.find("RUB-ETH");
+                    board.answers();
+                }
+            });
+        }
+    });
+    let numbers: Vec<u64> = board
+        .changes_since(board.changes().1.saturating_sub(4_096))
+        .unwrap()
+        .iter()
+        .map(|c| c.number)
+        .collect();
+    assert!(numbers.len() > 1_000 && numbers.windows(2).all(|w| w[0] + 1 == w[1]));
+    assert_eq!(board.answer(&pair("BTC-RUB")).unwrap().rate.legs.len(), 2);
+}

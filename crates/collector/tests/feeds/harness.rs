@@ -16,7 +16,8 @@ use std::{
     time::Duration,
 };
 use store::{
-    ApiKey, ApiKeys, NewTradeRow, Store, StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile, VenueFiles,
+    ApiKey, ApiKeys, NewTradeRow, Store, StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile,
+    VenueFiles,
 };
 use testkit::until_some;
 use tokio::sync::watch;
@@ -178,7 +179,10 @@ impl World {
             while let Some(delivery) = subscription.next().await {
                 match delivery {
                     Delivery::Ticks(batch) => {
-                        hears.ticks.lock().extend(batch.ticks.iter().map(|tick| (batch.venue.clone(), tick.clone())));
+                        hears
+                            .ticks
+                            .lock()
+                            .extend(batch.ticks.iter().map(|tick| (batch.venue.clone(), tick.clone())));
                     }
                     Delivery::Status(status) => {
                         let mut states = hears.states.lock();
@@ -239,7 +243,12 @@ impl World {
         until_some(&format!("{pair} is {state:?}"), PATIENCE, find).await;
     }
 
-    pub async fn connection_is(&self, venue: &str, id: &str, state: ConnectionState) -> market::ConnectionStatus {
+    pub async fn connection_is(
+        &self,
+        venue: &str,
+        id: &str,
+        state: ConnectionState,
+    ) -> market::ConnectionStatus {
         let find = || self.status(venue)?.connections.into_iter().find(|c| c.id == id && c.state == state);
         until_some(&format!("{id} is {state:?}"), PATIENCE, find).await
     }

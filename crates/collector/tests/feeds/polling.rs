@@ -3,9 +3,10 @@
 
 use crate::harness::{PATIENCE, World, row, settings, venue};
 use market::{ConnectionState, PairState};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use store::TradeRow;
 use testkit::{Behaviour, FakeVenue, Happened, HttpAnswer, until, venue_file};
+use tokio::time::Instant;
 
 const BOTH: &str = r#"[{"s":"BTC-USD","p":"64000.10"},{"s":"ETH-USD","p":"3000.20"}]"#;
 
@@ -18,7 +19,10 @@ async fn fake(http: HttpAnswer) -> FakeVenue {
 }
 
 fn polled(fake: &FakeVenue, more: &str) -> String {
-    venue_file("", &format!("url = \"http://{}/p?q={{symbols}}\"\ninterval = \"200ms\"\n{more}", fake.address()))
+    venue_file(
+        "",
+        &format!("url = \"http://{}/p?q={{symbols}}\"\ninterval = \"200ms\"\n{more}", fake.address()),
+    )
 }
 
 fn requests(fake: &FakeVenue) -> usize {
@@ -34,10 +38,20 @@ async fn all_pairs_of_a_venue_share_one_request() {
     world.row_is("a", 2, PairState::Live).await;
     world.connection_is("a", "http-1", ConnectionState::Live).await;
     let pair = world.status("a").unwrap().pairs[0].clone();
-    assert_eq!((pair.stale_after_ms, pair.expire_after_ms), (Some(30_400), Some(304_000)), "2 x interval + 30 s");
+    assert_eq!(
+        (pair.stale_after_ms, pair.expire_after_ms),
+        (Some(30_400), Some(304_000)),
+        "2 x interval + 30 s"
+    );
     until("it goes on", PATIENCE, || requests(&fake) >= 4).await;
     let log = fake.log();
-    let asked: Vec<&String> = log.iter().filter_map(|l| match &l.what { Happened::Request(head) => Some(head), _ => None }).collect();
+    let asked: Vec<&String> = log
+        .iter()
+        .filter_map(|l| match &l.what {
+            Happened::Request(head) => Some(head),
+            _ => None,
+        })
+        .collect();
     assert!(asked.iter().all(|head| head.contains("BTC-USD") && head.contains("ETH-USD")), "{asked:?}");
     assert_eq!(fake.count(|what| *what == Happened::Accepted), 1, "the connection is kept");
     assert_eq!(world.ticks()[0].1.last.unwrap().to_string(), "64000.10");
@@ -47,7 +61,10 @@ async fn all_pairs_of_a_venue_share_one_request() {
 #[tokio::test]
 async fn retry_after_is_kept_by_every_loop_to_that_host() {
     for status in [429, 418] {
-        let http = HttpAnswer { headers: vec![("retry-after".into(), "2".into())], ..answer(status, r#"{"error":"too many"}"#) };
+        let http = HttpAnswer {
+            headers: vec![("retry-after".into(), "2".into())],
+            ..answer(status, r#"{"error":"too many"}"#)
+        };
         let (fake, other) = (fake(http).await, fake(answer(200, BOTH)).await);
         let slower = TradeRow { interval_ms: Some("300".into()), ..row(2, "a", "ETH-USD") };
         let rows = vec![row(1, "a", "BTC-USD"), slower, row(3, "b", "BTC-USD")];
@@ -95,7 +112,9 @@ async fn failures_back_off_and_are_told_apart() {
         (answer(200, &"[".repeat(5 << 20)), ConnectionState::BackingOff, "longer than"),
     ] {
         let fake = fake(http).await;
-        let world = World::start(vec![venue("a", &polled(&fake, ""))], vec![row(1, "a", "BTC-USD")], settings()).await;
+        let world =
+            World::start(vec![venue("a", &polled(&fake, ""))], vec![row(1, "a", "BTC-USD")], settings())
+                .await;
         let connection = world.connection_is("a", "http-1", state).await;
         let error = connection.last_error.unwrap();
         assert!(error.contains(words) && !error.contains("q="), "{error}");
@@ -105,7 +124,9 @@ async fn failures_back_off_and_are_told_apart() {
 #[tokio::test]
 async fn a_symbol_that_the_answer_does_not_mention_has_no_data() {
     let fake = fake(answer(200, r#"[{"s":"BTC-USD","p":"1.5"}]"#)).await;
-    let world = World::start(vec![venue("a", &polled(&fake, ""))], vec![row(1, "a", "BTC,ETH-USD")], settings()).await;
+    let world =
+        World::start(vec![venue("a", &polled(&fake, ""))], vec![row(1, "a", "BTC,ETH-USD")], settings())
+            .await;
     world.pair_is("a", "BTC-USD", PairState::Live).await;
     world.pair_is("a", "ETH-USD", PairState::NoData).await;
 }
@@ -114,7 +135,8 @@ async fn a_symbol_that_the_answer_does_not_mention_has_no_data() {
 async fn an_unchanged_answer_is_not_sent_again() {
     let http = HttpAnswer { etag: Some("\"v1\"".into()), ..answer(200, BOTH) };
     let fake = fake(http).await;
-    let world = World::start(vec![venue("a", &polled(&fake, ""))], vec![row(1, "a", "BTC-USD")], settings()).await;
+    let world =
+        World::start(vec![venue("a", &polled(&fake, ""))], vec![row(1, "a", "BTC-USD")], settings()).await;
     world.row_is("a", 1, PairState::Live).await;
     until("it is asked with the version", PATIENCE, || requests(&fake) >= 4).await;
     assert_eq!(world.ticks().len(), 1, "304 gives no ticks: {:?}", world.ticks());
@@ -125,9 +147,11 @@ async fn an_unchanged_answer_is_not_sent_again() {
 async fn the_budget_is_kept() {
     let fake = fake(answer(200, BOTH)).await;
     let file = polled(&fake, "symbols_per_request = 1\nbudget = \"2/600ms\"");
-    let _world = World::start(vec![venue("a", &file)], vec![row(1, "a", "BTC,ETH,XRP-USD")], settings()).await;
+    let _world =
+        World::start(vec![venue("a", &file)], vec![row(1, "a", "BTC,ETH,XRP-USD")], settings()).await;
     until("eight requests", PATIENCE, || requests(&fake) >= 8).await;
-    let at: Vec<Duration> = fake.log().iter().filter(|l| matches!(l.what, Happened::Request(_))).map(|l| l.at).collect();
+    let at: Vec<Duration> =
+        fake.log().iter().filter(|l| matches!(l.what, Happened::Request(_))).map(|l| l.at).collect();
     for (n, first) in at.iter().enumerate() {
         let within = at[n..].iter().take_while(|t| **t - *first < Duration::from_millis(600)).count();
         assert!(within <= 2, "{within} requests in 600 ms: {at:?}");
