@@ -15,7 +15,8 @@ const QUOTES: [&str; 4] = ["USDT", "USD", "EUR", "BTC"];
 const TICKS_PER_SECOND: u32 = 1_000;
 /// Once, so that every pair has a rate.
 const FILL_PER_SECOND: u32 = 5_000;
-const ROUND: Duration = Duration::from_secs(3);
+/// As long as it takes until a status is published again: each round has one of those.
+const ROUND: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Limits such as large venues have; and limits that hardly limit.
