@@ -159,7 +159,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn main() {
     let board = Board::new(
         Clock::system(),
-        Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo: false },
+        Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo: false, same_as: Vec::new() },
     );
     for pair in ["BTC-USDT", "BTC-USD"] {
         apply(&board, pair, 1);

@@ -2,7 +2,8 @@
 //! It must not know how a connection is served.
 
 use crate::{
-    error::Problem, history, lists, original, page, probes, rates, state::Server, stream, trade_info, venue_files,
+    error::Problem, history, lists, original, page, probes, rates, state::Server, stream, trade_info,
+    venue_files,
 };
 use axum::{
     Router,

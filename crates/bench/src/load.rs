@@ -17,19 +17,43 @@ const CONNECTIONS: usize = 64;
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 const LENGTH: &[u8] = b"content-length: ";
 
-/// What came of it.
-#[derive(Debug, Clone, Copy)]
+/// What came of it, over one or more slices of time.
+#[derive(Debug, Default)]
 pub struct Outcome {
-    /// Answers in a second.
-    pub per_second: f64,
+    /// How long each answer took.
+    took_ns: Vec<u32>,
+    passed: Duration,
+    ours: Duration,
+}
+
+impl Outcome {
+    /// Adds another slice.
+    pub fn add(&mut self, other: Outcome) {
+        self.took_ns.extend(other.took_ns);
+        self.passed += other.passed;
+        self.ours += other.ours;
+    }
+
     /// How many answers.
-    pub count: usize,
-    /// Half were faster, in microseconds.
-    pub p50_us: f64,
-    /// All but a hundredth were faster.
-    pub p99_us: f64,
+    pub fn count(&self) -> usize {
+        self.took_ns.len()
+    }
+
+    /// Answers in a second.
+    pub fn per_second(&self) -> f64 {
+        self.count() as f64 / self.passed.as_secs_f64()
+    }
+
+    /// The times that half and a hundredth of the answers took longer than, in microseconds.
+    pub fn p50_and_p99_us(&mut self) -> (f64, f64) {
+        self.took_ns.sort_unstable();
+        (percentile_us(&self.took_ns, 50.0), percentile_us(&self.took_ns, 99.0))
+    }
+
     /// Our own processor time by the time that passed: 1 = the generator itself is the limit.
-    pub our_share: f64,
+    pub fn our_share(&self) -> f64 {
+        self.ours.as_secs_f64() / self.passed.as_secs_f64()
+    }
 }
 
 /// Asks for that long, as fast as answers come. Any answer but 200 ends it.
@@ -50,15 +74,7 @@ pub async fn run(address: SocketAddr, target: &str, how_long: Duration) -> anyho
     while let Some(asked) = asking.join_next().await {
         took_ns.extend(asked??);
     }
-    let (passed, used) = (started.elapsed(), our_cpu().saturating_sub(cpu));
-    took_ns.sort_unstable();
-    Ok(Outcome {
-        per_second: took_ns.len() as f64 / passed.as_secs_f64(),
-        count: took_ns.len(),
-        p50_us: percentile_us(&took_ns, 50.0),
-        p99_us: percentile_us(&took_ns, 99.0),
-        our_share: used.as_secs_f64() / passed.as_secs_f64(),
-    })
+    Ok(Outcome { took_ns, passed: started.elapsed(), ours: our_cpu().saturating_sub(cpu) })
 }
 
 /// One connection: one request after the other; how long each took, in nanoseconds.

@@ -15,7 +15,8 @@ const QUOTES: [&str; 4] = ["USDT", "USD", "EUR", "BTC"];
 const TICKS_PER_SECOND: u32 = 1_000;
 /// Once, so that every pair has a rate.
 const FILL_PER_SECOND: u32 = 5_000;
-const ROUND: Duration = Duration::from_secs(3);
+/// As long as it takes until a status is published again: each round has one of those.
+const ROUND: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Limits such as large venues have; and limits that hardly limit.
@@ -55,7 +56,10 @@ pub async fn run(machine: &Machine, table: &mut Table) -> anyhow::Result<()> {
         "start to {MANY} subscribed: {subscribed:.1} s at 1,000 a connection and 5 messages/s; {generous:.1} s without limits"
     );
     let (memory, read_all) = (Spread::of(memory), Spread::of(read_all));
-    println!("memory with {MANY} rates: {memory:.1} MB; after one reading of all of them: {read_all:.1} MB");
+    println!(
+        "memory with {MANY} pairs subscribed {:.1} MB, with a rate for each {memory:.1} MB, after one reading of all {read_all:.1} MB",
+        house.unfilled_mb
+    );
     let (few, many) = (Spread::of(cost_few.iter().copied()), Spread::of(cost_many.iter().copied()));
     println!(
         "processor time a tick at {TICKS_PER_SECOND}/s: {few:.1} µs with {FEW} pairs, {many:.1} µs with {MANY}"
@@ -91,6 +95,8 @@ struct House {
     venue: LocalVenue,
     number: u64,
     subscribed_after: Duration,
+    /// Memory before the first tick.
+    unfilled_mb: f64,
 }
 
 /// Starts and waits until every pair is subscribed and has a rate.
@@ -104,7 +110,8 @@ async fn start(
         Product::start(|program| machine.server(program), &venue.file(limits, items_max), pairs).await?;
     venue.until_subscribed(pairs.len(), PATIENCE).await?;
     let subscribed_after = product.started.elapsed();
-    let mut house = House { product, venue, number: 0, subscribed_after };
+    let unfilled_mb = product.process.memory_mb().0;
+    let mut house = House { product, venue, number: 0, subscribed_after, unfilled_mb };
     let count = u32::try_from(pairs.len())?;
     let for_all = Duration::from_secs(1) * (count + 100) / FILL_PER_SECOND;
     house.venue.flow(pairs, FILL_PER_SECOND, for_all, &mut house.number, |_| {}).await;

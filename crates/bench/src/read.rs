@@ -20,7 +20,9 @@ const TARGETS: [(&str, &str); 2] = [
 const PAIRS: [&str; 8] =
     ["BTC-USDT", "BTC-USD", "ETH-USDT", "ETH-USD", "SOL-USDT", "XRP-USDT", "TRX-USDT", "ADA-USDT"];
 const TICKS_PER_SECOND: u32 = 1_000;
-const ROUND: Duration = Duration::from_secs(2);
+/// A round is so many slices for each server, in turns: what else the machine does hits both.
+const SLICES: usize = 8;
+const SLICE: Duration = Duration::from_millis(250);
 const WARM_UP: Duration = Duration::from_millis(500);
 
 /// Measures both targets.
@@ -40,16 +42,18 @@ pub async fn run(machine: &Machine, table: &mut Table) -> anyhow::Result<()> {
         load::run(bare_address, target, WARM_UP).await?;
         load::run(product.address, target, WARM_UP).await?;
         let (mut theirs, mut ours) = (Vec::new(), Vec::new());
-        for round in 0..ROUNDS {
-            // Whoever comes first has no advantage in the end.
-            let bare_first = round % 2 == 0;
-            if bare_first {
-                theirs.push(one(&bare, bare_address, target, None).await?);
+        for _ in 0..ROUNDS {
+            let (mut bare_round, mut our_round) = (Round::default(), Round::default());
+            for slice in 0..SLICES * 2 {
+                // Bare, ours, ours, bare: whoever comes first has no advantage in the end.
+                if matches!(slice % 4, 0 | 3) {
+                    bare_round.slice(&bare, bare_address, target, None).await?;
+                } else {
+                    our_round.slice(&product.process, product.address, target, Some(&mut flow)).await?;
+                }
             }
-            ours.push(one(&product.process, product.address, target, Some(&mut flow)).await?);
-            if !bare_first {
-                theirs.push(one(&bare, bare_address, target, None).await?);
-            }
+            theirs.push(bare_round.measured());
+            ours.push(our_round.measured());
         }
         let later = product.until_answers(target).await?;
         anyhow::ensure!(later.body != answer.body, "no tick reached the answer");
@@ -71,34 +75,63 @@ impl Flow {
     }
 }
 
-/// A round, and the server's processor time for each answer in microseconds.
-type Measured = (Outcome, f64);
+/// What one server did in its slices of a round.
+#[derive(Default)]
+struct Round {
+    outcome: Outcome,
+    server_used: Duration,
+}
 
-async fn one(
-    server: &Process,
-    address: SocketAddr,
-    target: &str,
-    flow: Option<&mut Flow>,
-) -> anyhow::Result<Measured> {
-    let before = server.cpu();
-    let flowing = async {
-        if let Some(flow) = flow {
-            flow.run(ROUND).await;
+impl Round {
+    async fn slice(
+        &mut self,
+        server: &Process,
+        address: SocketAddr,
+        target: &str,
+        flow: Option<&mut Flow>,
+    ) -> anyhow::Result<()> {
+        let before = server.cpu();
+        let flowing = async {
+            if let Some(flow) = flow {
+                flow.run(SLICE).await;
+            }
+        };
+        let (outcome, ()) = tokio::join!(load::run(address, target, SLICE), flowing);
+        self.outcome.add(outcome?);
+        self.server_used += server.cpu().saturating_sub(before);
+        Ok(())
+    }
+
+    fn measured(mut self) -> Measured {
+        let (p50_us, p99_us) = self.outcome.p50_and_p99_us();
+        Measured {
+            per_second: self.outcome.per_second(),
+            p50_us,
+            p99_us,
+            our_percent: self.outcome.our_share() * 100.0,
+            server_us: self.server_used.as_secs_f64() * 1e6 / self.outcome.count().max(1) as f64,
         }
-    };
-    let (outcome, ()) = tokio::join!(load::run(address, target, ROUND), flowing);
-    let outcome = outcome?;
-    let used = server.cpu().saturating_sub(before);
-    Ok((outcome, used.as_secs_f64() * 1e6 / outcome.count.max(1) as f64))
+    }
+}
+
+/// A round in figures.
+struct Measured {
+    per_second: f64,
+    p50_us: f64,
+    p99_us: f64,
+    /// Of the load generator's core.
+    our_percent: f64,
+    /// The server's processor time for each answer.
+    server_us: f64,
 }
 
 fn report(name: &str, theirs: &[Measured], ours: &[Measured], table: &mut Table) {
     let spread = |all: &[Measured], what: fn(&Measured) -> f64| Spread::of(all.iter().map(what));
-    let per_second: fn(&Measured) -> f64 = |m| m.0.per_second;
-    let p50: fn(&Measured) -> f64 = |m| m.0.p50_us;
-    let p99: fn(&Measured) -> f64 = |m| m.0.p99_us;
-    let share: fn(&Measured) -> f64 = |m| m.0.our_share * 100.0;
-    let cost: fn(&Measured) -> f64 = |m| m.1;
+    let per_second: fn(&Measured) -> f64 = |m| m.per_second;
+    let p50: fn(&Measured) -> f64 = |m| m.p50_us;
+    let p99: fn(&Measured) -> f64 = |m| m.p99_us;
+    let share: fn(&Measured) -> f64 = |m| m.our_percent;
+    let cost: fn(&Measured) -> f64 = |m| m.server_us;
     println!(
         "{:<12} {:>26} {:>18} {:>20} {:>16} {:>18}",
         "server", "answers/s", "p50 µs", "p99 µs", "generator's CPU %", "server's µs each"

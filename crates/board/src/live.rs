@@ -2,7 +2,7 @@
 //! It must not know any venue's wire format, nor who reads it.
 
 use crate::{
-    Answer, Change, Changes, Conversion, Found, Options, Policy, VenueView, body,
+    Answer, Change, Changes, Conversion, Found, Options, Policy, VenueView, assumed, body,
     changes::Ring,
     crossed::Crosses,
     find,
@@ -49,12 +49,13 @@ impl std::fmt::Debug for Board {
 impl Board {
     /// An empty board.
     pub fn new(clock: Clock, options: Options) -> Arc<Board> {
+        let index = Index::assuming(assumed::slots(&options.same_as, options.demo));
         Arc::new(Board {
             clock,
             options,
             boot: std::iter::repeat_with(fastrand::alphanumeric).take(8).collect::<String>().to_lowercase(),
             table: Mutex::default(),
-            index: RwLock::default(),
+            index: RwLock::new(index),
             crosses: Crosses::default(),
             crosses_shown: Mutex::default(),
             ring: Arc::new(Ring::new()),

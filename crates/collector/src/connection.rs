@@ -24,6 +24,8 @@ pub struct Connection {
     pub venue: Arc<Venue>,
     /// The addresses, tried in turn.
     pub urls: Vec<String>,
+    /// The row's own address, where it has one.
+    pub origin: Option<String>,
     /// What is wanted of it.
     pub wants: watch::Receiver<Wants>,
     /// Where its state is told.
@@ -164,6 +166,7 @@ impl Life {
             context: connection.context.clone(),
             venue: connection.venue.clone(),
             url: connection.urls.get(self.url_at % connection.urls.len().max(1)).cloned().unwrap_or_default(),
+            origin: connection.origin.clone(),
             wants: connection.wants.clone(),
             replaces,
             stop: stop.clone(),

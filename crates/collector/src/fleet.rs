@@ -231,7 +231,8 @@ impl Start {
                     (Some(url), Some(first)) => vec![venue::replace_origin(url, first)],
                     (Some(url), None) => vec![url.clone()],
                 };
-                Connection { context, venue, urls, wants, cell, meters, stop }.run().await;
+                let origin = self.key.url.clone();
+                Connection { context, venue, urls, origin, wants, cell, meters, stop }.run().await;
             }
             Transport::Poll { interval_ms } => {
                 let interval = Duration::from_millis(interval_ms.unsigned_abs());

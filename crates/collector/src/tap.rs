@@ -3,7 +3,8 @@
 
 use async_trait::async_trait;
 use broker::{Broker, BrokerError, BrokerHealth, Subscription};
-use market::{TickBatch, VenueStatus};
+use bytes::Bytes;
+use market::{Pair, TickBatch, VenueStatus};
 use tokio::sync::mpsc;
 
 /// One thing heard.
@@ -53,6 +54,8 @@ impl Broker for Tap {
     fn publish_status(&self, status: VenueStatus) {
         self.hand(Heard::Status(status));
     }
+
+    fn publish_rate(&self, _: &Pair, _: Bytes) {}
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BrokerError> {
         Err(BrokerError::Closed)

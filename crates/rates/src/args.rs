@@ -268,6 +268,9 @@ pub enum PairsCommand {
     /// Track a pair, or lists of them: `bitcoin,ethereum-rub,usd`.
     #[command(before_help = include_str!("../help/pairs-add.txt"))]
     Add(PairsAddArgs),
+    /// Find what which venue calls how, in the venues' own lists of symbols.
+    #[command(before_help = include_str!("../help/pairs-search.txt"))]
+    Search(PairsSearchArgs),
     /// Stop tracking a row for good.
     #[command(before_help = include_str!("../help/pairs-remove.txt"))]
     Remove(RowArgs),
@@ -284,7 +287,7 @@ pub enum PairsCommand {
 pub struct PairsAddArgs {
     /// The pair, or lists of them.
     pub pair: String,
-    /// The venue.
+    /// The venue; `all` = a row at every venue whose file can spell the pair.
     #[arg(long, value_name = "NAME")]
     pub venue: String,
     /// Another address than the venue's own.
@@ -305,6 +308,39 @@ pub struct PairsAddArgs {
     /// The store.
     #[command(flatten)]
     pub store: StoreArgs,
+}
+
+/// `rates pairs search`
+#[derive(Debug, Args)]
+pub struct PairsSearchArgs {
+    /// An asset, a pair, a symbol, or a part of one.
+    pub text: String,
+    /// Only this venue.
+    #[arg(long, value_name = "NAME")]
+    pub venue: Option<String>,
+    /// Ask this address in place of the venues' own: a proxy, or a copy.
+    #[arg(long, value_name = "URL")]
+    pub url_base: Option<String>,
+    /// A network that is not public and may be connected to all the same; may be repeated.
+    #[arg(long, value_name = "CIDR")]
+    pub allow_private: Vec<String>,
+    /// JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+impl PairsSearchArgs {
+    /// What they say about the configuration.
+    pub fn flags(&self) -> Flags {
+        let mut flags = self.store.flags();
+        if !self.allow_private.is_empty() {
+            flags.values.push(("allow_private", "--allow-private", Value::List(self.allow_private.clone())));
+        }
+        flags
+    }
 }
 
 /// A row by its number.

@@ -52,7 +52,8 @@ impl LateStore {
         }
     }
 
-    fn opened(&self) -> Result<&dyn Store, StoreError> {
+    /// The store, if there is one by now.
+    pub fn opened(&self) -> Result<&dyn Store, StoreError> {
         self.store.get().map(|store| &**store).ok_or_else(|| StoreError::Unavailable(Box::new(NotYet)))
     }
 }

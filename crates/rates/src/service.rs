@@ -7,7 +7,7 @@ use crate::{
     fatal::Tasks,
     health::{Health, known_venues},
     late_store::LateStore,
-    reach, stop,
+    policies, reach, stop,
     values::Role,
     venue_files::VenueFiles,
 };
@@ -76,8 +76,10 @@ impl Service {
             stale_after_ms: config.stale_after_ms,
             expire_after_ms: config.expire_after_ms,
             demo: self.demo,
+            same_as: config.same_as.clone(),
         };
         let board = board::follow(broker.clone(), cache.clone(), self.clock, options, stop.clone()).await;
+        tasks.run(policies::follow(store.clone(), board.clone()));
         if config.roles.contains(&Role::Api) {
             let health = Health::watch(&tasks, store.clone(), broker.clone(), cache.clone());
             self.start_api(&tasks, listener, board.clone(), store.clone(), health);

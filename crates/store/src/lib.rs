@@ -20,13 +20,18 @@
 //!    taken again when an operator has dropped that table.
 
 mod candle;
+mod holds;
 mod lease;
+mod orders;
+mod policies;
 mod postgres;
+mod postgres_orders;
 mod postgres_schema;
 mod postgres_tables;
 mod postgres_watch;
 mod sql;
 mod sqlite;
+mod sqlite_orders;
 mod sqlite_schema;
 mod sqlite_tables;
 mod sqlite_watch;
@@ -37,6 +42,9 @@ pub use candle::{
     CANDLES_MAX, CANDLES_REMOVED_MAX, Candle, CandleKey, CandleRange, Candles, Interval, IntervalError,
 };
 pub use lease::{Lease, Leases};
+
+pub use holds::{Hold, Holds};
+pub use policies::{PairPolicies, PairPolicyRow};
 
 use async_trait::async_trait;
 use market::{Timestamp, VenueId};
@@ -231,7 +239,7 @@ pub trait ApiKeys: Send + Sync {
 
 /// A store: all its tables, and word of changes by anybody.
 #[async_trait]
-pub trait Store: TradeInfo + VenueFiles + ApiKeys + Candles + Leases {
+pub trait Store: TradeInfo + VenueFiles + ApiKeys + Candles + Leases + PairPolicies + Holds {
     /// Changes its value after every change to `trade_info`, `venue` or `pair_policy`, whoever made it, a foreign SQL client
     /// included, within a second. A reader re-reads what it needs.
     fn changes(&self) -> tokio::sync::watch::Receiver<u64>;

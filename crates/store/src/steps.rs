@@ -16,6 +16,7 @@ macro_rules! steps {
             (3, "api_key", include_str!(concat!("../migrations/", $backend, "/0003_api_key.sql"))),
             (4, "candle", include_str!(concat!("../migrations/", $backend, "/0004_candle.sql"))),
             (5, "lease", include_str!(concat!("../migrations/", $backend, "/0005_lease.sql"))),
+            (6, "hold", include_str!(concat!("../migrations/", $backend, "/0006_hold.sql"))),
         ]
     };
 }

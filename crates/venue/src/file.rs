@@ -7,6 +7,7 @@ use crate::example::Example;
 use crate::extract::path;
 use crate::fields::{Fields, Source, Value};
 use crate::format::Frames;
+use crate::listing::Listing;
 use crate::message::Message;
 use crate::poll::{Http, REQUEST_GAPS, Tier};
 use crate::symbols::Symbols;
@@ -44,6 +45,7 @@ pub(crate) fn parse(id: &VenueId, file: &str, text: &str) -> Result<Venue, FileE
     let symbols = Symbols::parse(symbols_table)?;
     let ws = fields.table("ws")?.map(|table| ws(table, &frames)).transpose()?;
     let http = fields.table("http")?.map(|table| http(table, &frames)).transpose()?;
+    let listing = fields.take("listing").map(|value| listing(&value, &frames)).transpose()?;
     if ws.is_none() && http.is_none() {
         return Err(fields.error("ws", "is missing, and so is [http]: a venue is asked by one or the other"));
     }
@@ -76,9 +78,16 @@ pub(crate) fn parse(id: &VenueId, file: &str, text: &str) -> Result<Venue, FileE
         symbols,
         ws,
         http,
+        listing,
         messages,
         examples,
     })
+}
+
+fn listing(value: &Value<'_>, frames: &Frames) -> Result<Listing, FileError> {
+    let mut fields = value.table()?;
+    let url = address(&fields.need("url")?, &["https://", "http://"])?;
+    Listing::parse(fields, url, wanted(value), frames)
 }
 
 /// The keys that the messages may ask for: every text in them is taken as a path, and every gap in a text. Texts

@@ -15,6 +15,7 @@ mod fields;
 mod file;
 mod format;
 mod json;
+mod listing;
 mod message;
 mod moment;
 mod number;
@@ -27,6 +28,7 @@ mod template;
 
 pub use ask::{Bootstrap, Limit, Outgoing, Ping, PingFrame, Variables, Ws};
 pub use example::Example;
+pub use listing::Listed;
 pub use poll::{Http, Request, replace_origin};
 pub use reader::Reader;
 pub use said::{Frame, Meaning, Observation, Problem, Rejected, Said, Unreadable};
@@ -51,6 +53,7 @@ pub struct Venue {
     symbols: symbols::Symbols,
     ws: Option<Ws>,
     http: Option<Http>,
+    listing: Option<listing::Listing>,
     messages: Vec<message::Message>,
     examples: Vec<Example>,
 }
@@ -127,6 +130,11 @@ impl Venue {
     /// How it is asked by HTTP, if it is polled.
     pub fn http(&self) -> Option<&Http> {
         self.http.as_ref()
+    }
+
+    /// Whether its prices are spot prices; if not, they never reach a rate.
+    pub fn is_spot(&self) -> bool {
+        self.is_spot
     }
 
     /// A pair by the names in a row, which may be ours (`BTC`) or the venue's own (`bitcoin`).

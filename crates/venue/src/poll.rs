@@ -38,7 +38,7 @@ pub(crate) struct Tier {
 }
 
 /// One request to send.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// The whole address.
     pub url: String,

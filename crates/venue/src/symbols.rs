@@ -216,8 +216,17 @@ impl Symbols {
         }
     }
 
-    fn name<'s>(&'s self, asset: &'s Asset) -> &'s str {
+    /// The venue's name of an asset.
+    pub fn name<'s>(&'s self, asset: &'s Asset) -> &'s str {
         self.names.get(asset).map_or(asset.as_str(), String::as_str)
+    }
+
+    /// The pair of a symbol whose two sides the venue itself names; `None` for what is not spot.
+    pub fn pair(&self, symbol: &str, base: &str, quote: &str) -> Option<Pair> {
+        if self.not_spot.as_ref().is_some_and(|regex| regex.is_match(symbol)) {
+            return None;
+        }
+        Pair::new(self.asset(base).ok()?, self.asset(quote).ok()?).ok()
     }
 
     /// A pair by names that are ours or the venue's own.

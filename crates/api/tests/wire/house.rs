@@ -64,7 +64,7 @@ fn recorder() -> &'static PrometheusHandle {
 }
 
 pub fn new_board(demo: bool) -> Arc<Board> {
-    let options = Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo };
+    let options = Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo, same_as: Vec::new() };
     Board::new(Clock::at(BEGINNING), options)
 }
 

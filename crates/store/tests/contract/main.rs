@@ -1,8 +1,11 @@
 //! What every store must do, as plain functions over the address of an empty one; the backends are at the end.
 //! It must not know any backend but by its address and what a foreign client does to it.
 
+mod recorded;
+
 use async_trait::async_trait;
 use market::{Timestamp, VenueId};
+use recorded::*;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use store::{
@@ -59,6 +62,50 @@ fn conflict<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
         }
         other => panic!("a conflict was expected, not {other:?}"),
     }
+}
+
+async fn policies_are_read_as_they_stand(place: &dyn Place) {
+    let store = open(place).await;
+    assert_eq!(store.pair_policies().await.unwrap(), []);
+    let mut changes = store.changes();
+    place
+        .foreign(
+            "INSERT INTO pair_policy (pair, venues_allowed, venues_excluded, sources_min)
+             VALUES ('BTC-USDT', NULL, 'alpha, beta', 2), ('no pair', '', NULL, NULL)",
+        )
+        .await;
+    tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
+    let text = |t: &str| Some(t.to_owned());
+    assert_eq!(
+        store.pair_policies().await.unwrap(),
+        [
+            store::PairPolicyRow {
+                pair: text("BTC-USDT"),
+                venues_excluded: text("alpha, beta"),
+                sources_min: text("2"),
+                ..store::PairPolicyRow::default()
+            },
+            store::PairPolicyRow {
+                pair: text("no pair"),
+                venues_allowed: text(""),
+                ..store::PairPolicyRow::default()
+            },
+        ]
+    );
+    store.close().await;
+}
+
+async fn holds_are_kept_the_later_time_wins_and_what_is_over_is_forgotten(place: &dyn Place) {
+    let hold = |host: &str, ms| store::Hold { host: host.to_owned(), until: at(ms) };
+    let store = open(place).await;
+    store.put_holds(&[hold("a:443", 1_000), hold("b:80", 2_000)], at(0)).await.unwrap();
+    store.put_holds(&[hold("a:443", 500), hold("b:80", 3_000)], at(0)).await.unwrap();
+    store.close().await;
+    let store = open(place).await;
+    assert_eq!(store.holds().await.unwrap(), [hold("a:443", 1_000), hold("b:80", 3_000)]);
+    store.put_holds(&[], at(1_000)).await.unwrap();
+    assert_eq!(store.holds().await.unwrap(), [hold("b:80", 3_000)]);
+    store.close().await;
 }
 
 async fn a_new_store_is_seeded_once(place: &dyn Place) {
@@ -363,184 +410,6 @@ async fn a_closed_store_answers_with_an_error(place: &dyn Place) {
     assert!(store.add_trade_row(&new_row("alpha", "BTC-USDT"), at(1)).await.is_err());
 }
 
-fn key(venue: Option<&str>, pair: &str, interval: Interval, start_ms: i64) -> CandleKey {
-    let venue = venue.map(|v| VenueId::parse(v).unwrap());
-    CandleKey { venue, pair: pair.parse().unwrap(), interval, start: at(start_ms) }
-}
-
-/// One tick after the other: price and time.
-fn candle(key: &CandleKey, ticks: &[(&str, i64)]) -> Candle {
-    let (price, ms) = ticks[0];
-    let mut candle = Candle::of(key.clone(), price.parse().unwrap(), at(ms));
-    for (price, ms) in &ticks[1..] {
-        candle.merge(&Candle::of(key.clone(), price.parse().unwrap(), at(*ms)));
-    }
-    candle.ticks = ticks.len() as i64;
-    candle
-}
-
-fn all_of(key: &CandleKey) -> CandleRange {
-    CandleRange {
-        venue: key.venue.clone(),
-        pair: key.pair.clone(),
-        interval: key.interval,
-        from: at(0),
-        to: at(i64::MAX / 2_000),
-        limit: CANDLES_MAX,
-    }
-}
-
-/// `o h l c n`, as they came.
-async fn shapes(store: &dyn Store, key: &CandleKey) -> Vec<String> {
-    let candles = store.candles(&all_of(key)).await.unwrap();
-    candles.iter().map(|c| format!("{} {} {} {} {}", c.open, c.high, c.low, c.close, c.ticks)).collect()
-}
-
-async fn candles_are_kept_to_the_digit_and_found_by_range(place: &dyn Place) {
-    let store = open(place).await;
-    let minute = |n: i64| key(Some("alpha"), "BTC-USD", Interval::Minute, n * 60_000);
-    let candles: Vec<_> = (0..1_200).map(|n| candle(&minute(n), &[("64348.9500", n * 60_000)])).collect();
-    let others = [
-        candle(&key(None, "BTC-USD", Interval::Minute, 0), &[("1", 0)]),
-        candle(&key(Some("rates"), "BTC-USD", Interval::Minute, 0), &[("2", 0)]),
-        candle(&key(Some("alpha"), "BTC-EUR", Interval::Minute, 0), &[("3", 0)]),
-        candle(&key(Some("alpha"), "BTC-USD", Interval::Hour, 0), &[("0.0000000000000000000000000001", 0)]),
-    ];
-    store.put_candles(&candles).await.unwrap();
-    store.put_candles(&others).await.unwrap();
-    store.put_candles(&[]).await.unwrap();
-    for other in &others {
-        assert_eq!(store.candles(&all_of(&other.key)).await.unwrap(), std::slice::from_ref(other));
-    }
-    assert_eq!(store.candles(&all_of(&minute(0))).await.unwrap(), candles);
-    let range = CandleRange { from: at(60_000), to: at(240_000), ..all_of(&minute(0)) };
-    assert_eq!(store.candles(&range).await.unwrap(), candles[1..4]);
-    // Of too many, the newest.
-    let range = CandleRange { limit: 2, ..range };
-    assert_eq!(store.candles(&range).await.unwrap(), candles[2..4]);
-    let none = CandleRange { pair: "ETH-USD".parse().unwrap(), ..range };
-    assert_eq!(store.candles(&none).await.unwrap(), []);
-}
-
-async fn candles_merge_to_the_same_in_any_order_and_number(place: &dyn Place) {
-    let store = open(place).await;
-    let parts: [&[(&str, i64)]; 4] = [
-        &[("10", 5), ("9.5", 6), ("10.50", 7)],
-        &[("9.5", 6), ("10.50", 7), ("100", 8), ("9.50", 9)],
-        // As numbers, not as text; and closer to each other than floating point could tell.
-        &[("9.4999999999999999999999", 7)],
-        &[("100.0000000000000000000001", 8)],
-    ];
-    let orders = [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]];
-    for (minute, order) in orders.iter().enumerate() {
-        let key = key(None, "BTC-USD", Interval::Minute, minute as i64 * 60_000);
-        for part in order {
-            let part = candle(&key, parts[*part]);
-            // Twice in one batch, and again in another.
-            store.put_candles(&[part.clone(), part.clone()]).await.unwrap();
-            store.put_candles(&[part]).await.unwrap();
-        }
-    }
-    let expect = "10 100.0000000000000000000001 9.4999999999999999999999 9.50 4";
-    let shapes = shapes(&*store, &key(None, "BTC-USD", Interval::Minute, 0)).await;
-    assert_eq!(shapes, [expect; 4]);
-}
-
-async fn several_recorders_write_the_same_candle_at_once(place: &dyn Place) {
-    let key = key(Some("alpha"), "BTC-USD", Interval::Hour, 0);
-    let mut writing = tokio::task::JoinSet::new();
-    for recorder in 0..4 {
-        let (store, key) = (open(place).await, key.clone());
-        writing.spawn(async move {
-            for n in 0..10 {
-                let price = (1_000 + recorder * 10 + n).to_string();
-                let tick = candle(&key, &[(&price, recorder * 10 + n)]);
-                store.put_candles(&[tick]).await.unwrap();
-            }
-            store.close().await;
-        });
-    }
-    writing.join_all().await;
-    assert_eq!(shapes(&*open(place).await, &key).await, ["1000 1039 1000 1039 1"]);
-}
-
-async fn old_candles_are_removed_by_their_length(place: &dyn Place) {
-    let store = open(place).await;
-    let minute = |n: i64| key(Some("alpha"), "BTC-USD", Interval::Minute, n * 60_000);
-    let day = key(Some("alpha"), "BTC-USD", Interval::Day, 0);
-    let mut candles: Vec<_> = (0..7_000).map(|n| candle(&minute(n), &[("1", n * 60_000)])).collect();
-    candles.push(candle(&day, &[("2", 0)]));
-    store.put_candles(&candles).await.unwrap();
-    let before = at(6_000 * 60_000);
-    assert_eq!(store.remove_candles_before(Interval::Minute, before).await.unwrap(), 5_000);
-    assert_eq!(store.remove_candles_before(Interval::Minute, before).await.unwrap(), 1_000);
-    assert_eq!(store.remove_candles_before(Interval::Minute, before).await.unwrap(), 0);
-    let left = store.candles(&all_of(&minute(0))).await.unwrap();
-    assert_eq!((left.len(), left[0].key.start), (1_000, before));
-    assert_eq!(store.candles(&all_of(&day)).await.unwrap().len(), 1);
-}
-
-async fn a_spoilt_candle_is_left_out_and_written_anew(place: &dyn Place) {
-    let store = open(place).await;
-    let keys = [0, 60_000].map(|start| key(None, "BTC-USD", Interval::Minute, start));
-    let candles = keys.each_ref().map(|key| candle(key, &[("10", 5)]));
-    store.put_candles(&candles).await.unwrap();
-    place.foreign("UPDATE candle SET h = 'high' WHERE t = 0").await;
-    assert_eq!(store.candles(&all_of(&keys[0])).await.unwrap(), candles[1..]);
-    store.put_candles(&candles[..1]).await.unwrap();
-    assert_eq!(store.candles(&all_of(&keys[0])).await.unwrap(), candles);
-}
-
-const LONG: Duration = Duration::from_secs(600);
-
-async fn a_lease_has_one_holder_until_it_is_given_back(place: &dyn Place) {
-    let (store, other) = (open(place).await, open(place).await);
-    assert!(store.acquire_lease("alpha", "one", LONG).await.unwrap());
-    assert!(!other.acquire_lease("alpha", "two", LONG).await.unwrap());
-    assert!(store.acquire_lease("alpha", "one", LONG).await.unwrap(), "one's own is prolonged");
-    assert!(other.acquire_lease("beta", "two", LONG).await.unwrap());
-    assert_eq!(store.renew_leases("one", LONG * 2).await.unwrap(), ["alpha"]);
-    assert_eq!(store.renew_leases("three", LONG).await.unwrap(), [""; 0]);
-
-    let leases = store.leases().await.unwrap();
-    let short = |l: &store::Lease| format!("{} {}", l.name, l.holder);
-    assert_eq!(leases.iter().map(short).collect::<Vec<_>>(), ["alpha one", "beta two"]);
-    assert!(leases[0].left > LONG && leases[0].left <= LONG * 2, "{leases:?}");
-    assert!(leases[1].left > LONG / 2 && leases[1].left <= LONG, "{leases:?}");
-    assert!(leases[0].until.millis() > 1_763_000_000_000, "the clock of the database: {leases:?}");
-
-    assert!(!other.release_lease("alpha", "two").await.unwrap());
-    assert!(store.release_lease("alpha", "one").await.unwrap());
-    assert!(!store.release_lease("alpha", "one").await.unwrap());
-    assert!(other.acquire_lease("alpha", "two", LONG).await.unwrap());
-}
-
-async fn a_lease_that_has_run_out_is_anybodys(place: &dyn Place) {
-    let store = open(place).await;
-    assert!(store.acquire_lease("alpha", "one", Duration::ZERO).await.unwrap());
-    assert!(store.acquire_lease("beta", "one", LONG).await.unwrap());
-    let has_run_out = async {
-        while store.leases().await.unwrap()[0].left > Duration::ZERO {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), has_run_out).await.unwrap();
-    assert_eq!(store.renew_leases("one", LONG).await.unwrap(), ["beta"], "what is lost is not renewed");
-    assert!(store.acquire_lease("alpha", "two", LONG).await.unwrap());
-    assert!(!store.acquire_lease("alpha", "one", LONG).await.unwrap());
-}
-
-async fn of_many_who_want_a_lease_one_gets_it(place: &dyn Place) {
-    let store = open(place).await;
-    let mut wanting = tokio::task::JoinSet::new();
-    for n in 0..16 {
-        let store = store.clone();
-        wanting.spawn(async move { store.acquire_lease("alpha", &n.to_string(), LONG).await.unwrap() });
-    }
-    let got = wanting.join_all().await;
-    assert_eq!(got.iter().filter(|got| **got).count(), 1);
-}
-
 #[tokio::test]
 async fn what_is_no_store_is_refused_without_its_password() {
     for (url, expect) in [
@@ -618,6 +487,8 @@ macro_rules! contract {
     };
     ($($backend:ident: $place:expr),* $(,)?) => {$(
         contract! { $backend, $place;
+            policies_are_read_as_they_stand
+            holds_are_kept_the_later_time_wins_and_what_is_over_is_forgotten
             a_new_store_is_seeded_once
             stores_opened_at_once_seed_once
             a_table_that_was_dropped_is_made_and_seeded_again
