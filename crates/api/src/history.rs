@@ -27,7 +27,7 @@ pub(crate) async fn one(
     let interval = query.text("interval").unwrap_or("1h").parse::<Interval>();
     let interval = interval.map_err(|error| Problem::BadRequest(error.to_string()))?;
     let moment = |name: &'static str| query.text(name).map(|text| millis(name, text)).transpose();
-    let venue = query.text("venue").map(rates::venue_id).transpose()?;
+    let venue = query.text("venue").map(|name| rates::venue(&server, name)).transpose()?;
     let to = moment("to")?.unwrap_or_else(|| server.board().clock().now().plus_millis(1));
     let from = moment("from")?.unwrap_or_else(|| to.plus_millis(-interval.millis() * CANDLES_MAX as i64));
     let pair = server.pair(&text)?;

@@ -56,7 +56,8 @@ impl Lab {
         let cache = cache::open("memory://").await.unwrap();
         let store = store::open("sqlite::memory:", Seed::default()).await.unwrap();
         let stop = CancellationToken::new();
-        let options = Options { stale_after_ms: 60_000, expire_after_ms: 600_000, demo: false };
+        let options =
+            Options { stale_after_ms: 60_000, expire_after_ms: 600_000, demo: false, same_as: Vec::new() };
         let board = board::follow(broker.clone(), cache.clone(), clock, options, stop.clone()).await;
         let parts = Parts { broker, cache, store, board, clock };
         let settings = Settings {
