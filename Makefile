@@ -8,6 +8,7 @@ demo:           ## everything on simulated venues, without a network
 	cargo run --release -- demo
 
 test:           ## every test; the tidy test is one of them
+	scripts/servers.sh
 	cargo test --workspace --locked
 
 check:          ## what CI runs

@@ -68,6 +68,8 @@ fn ours(board: Arc<Board>) -> SocketAddr {
         metrics: Arc::new(String::new),
         checks: Arc::new(Vec::new),
         venue_known: Arc::new(|_| Ok(())),
+        venue_check: Arc::new(|_, _| Ok(0)),
+        venue_text: Arc::new(|_| None),
     };
     server(move |listener| async move {
         let _ = api::serve(listener, parts, Settings::default(), CancellationToken::new()).await;
@@ -157,7 +159,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn main() {
     let board = Board::new(
         Clock::system(),
-        Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo: false },
+        Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo: false, same_as: Vec::new() },
     );
     for pair in ["BTC-USDT", "BTC-USD"] {
         apply(&board, pair, 1);

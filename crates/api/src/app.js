@@ -7,6 +7,7 @@
     fresh: ["●", "fresh"], stale: ["▲", "stale"], expired: ["■", "expired"],
     suspect: ["◆", "suspect jump"], disputed: ["⚠", "venues disagree"], unconfirmed: ["◌", "not confirmed"],
   };
+  const BAD = ["invalid", "blocked_address", "delisted"];
   const rows = new Map();
   const waiting = new Map();
   let connected = false, paused = false, heardAt = performance.now();
@@ -100,9 +101,22 @@
       const answer = await fetch("/api/v1/venues", { cache: "no-store", signal: AbortSignal.timeout(5000) });
       const said = await answer.json();
       for (const status of said.venues) venue({ ...status, unknown: status.state === "unknown" });
+      trouble(said.venues.flatMap((status) => status.rows).filter((row) => BAD.includes(row.state)));
     } catch {
       // The next snapshot asks again.
     }
+  }
+
+  // The same list as the first paint's.
+  function trouble(bad) {
+    $("trouble").hidden = bad.length === 0;
+    const items = bad.slice(0, 50).map((row) => {
+      const item = document.createElement("li");
+      item.textContent = `■ row ${row.id} is ${row.state.replaceAll("_", " ")}: ${row.reason || "no reason is known"}`;
+      return item;
+    });
+    if (bad.length > 50) items.push(Object.assign(document.createElement("li"), { textContent: `and ${bad.length - 50} more` }));
+    $("trouble").querySelector("ul").replaceChildren(...items);
   }
 
   function say() {

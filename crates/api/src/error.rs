@@ -1,10 +1,22 @@
 //! Every answer that is not a success, as RFC 9457 problem+json with a stable `code`.
-//! It must not know how a handler came to it, and it never repeats what a client sent.
+//! It must not know how a handler came to it, and it never repeats what a client sent, but for a venue file's own
+//! mistakes to the holder of a key.
 
 use axum::response::{IntoResponse, Response};
 use hyper::{HeaderMap, StatusCode, header};
 use market::{Pair, Price};
 use serde_json::{Map, Value, json};
+
+/// A venue file that cannot be taken: where, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VenueMistake {
+    /// Its line, from 1.
+    pub line: usize,
+    /// The key with the mistake.
+    pub key: String,
+    /// What is wrong, and what would be right.
+    pub reason: String,
+}
 
 /// What a request came to, other than an answer. A variant is what a client does differently.
 #[derive(Debug)]
@@ -15,6 +27,8 @@ pub(crate) enum Problem {
     BadPair(&'static str),
     /// A parameter, a member or the body is not as described.
     BadRequest(String),
+    /// A venue file with a mistake.
+    BadVenueFile(VenueMistake),
     /// Nothing usable is known now.
     NoFreshRate,
     /// Older than the caller accepts.
@@ -57,6 +71,9 @@ impl Problem {
             Problem::UnknownPair { .. } => (StatusCode::NOT_FOUND, "unknown_pair", "Nobody quotes this pair"),
             Problem::BadPair(_) => (StatusCode::BAD_REQUEST, "bad_pair", "Not a pair"),
             Problem::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request", "Not a request we understand"),
+            Problem::BadVenueFile(_) => {
+                (StatusCode::BAD_REQUEST, "bad_venue_file", "The venue file has a mistake")
+            }
             Problem::NoFreshRate => (StatusCode::SERVICE_UNAVAILABLE, "no_fresh_rate", "No usable rate now"),
             Problem::TooOld { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too_old", "The rate is older than max_age")
@@ -104,6 +121,9 @@ impl Problem {
                 (*detail).into()
             }
             Problem::BadRequest(detail) | Problem::Conflict(detail) => detail.clone(),
+            Problem::BadVenueFile(VenueMistake { line, key, reason }) => {
+                format!("line {line}: {key}: {reason}")
+            }
             Problem::NoFreshRate => {
                 "the pair is known, but nothing fresh enough to serve is; GET /api/v1/venues says why".into()
             }
@@ -121,7 +141,9 @@ impl Problem {
             Problem::UriTooLong => "path and query together may have 16384 bytes".into(),
             Problem::BodyTooLarge => "a body may have 65536 bytes".into(),
             Problem::BodyTimeout => "send the whole body without pauses".into(),
-            Problem::UnsupportedMediaType => "Content-Type must be application/json".into(),
+            Problem::UnsupportedMediaType => {
+                "Content-Type must be application/json; a venue file may be application/toml".into()
+            }
             Problem::Internal => "the failure is logged and counted; other requests are not affected".into(),
         }
     }
@@ -138,6 +160,11 @@ impl Problem {
         match self {
             Problem::UnknownPair { near } => {
                 object.insert("near".into(), near.iter().map(|p| Value::from(p.to_string())).collect());
+            }
+            Problem::BadVenueFile(VenueMistake { line, key, reason }) => {
+                object.insert("line".into(), (*line).into());
+                object.insert("key".into(), key.as_str().into());
+                object.insert("reason".into(), reason.as_str().into());
             }
             Problem::RatesDisagree { low, high } => {
                 object.insert("low".into(), json!(low));

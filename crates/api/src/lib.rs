@@ -8,6 +8,7 @@
 //! 4. Say what goes wrong with a variant of `error::Problem`, never by hand.
 //! 5. Test it over a socket in `tests/`.
 
+mod authorise;
 mod body;
 mod error;
 mod fast;
@@ -28,11 +29,13 @@ mod state;
 mod stream;
 mod trade_info;
 mod trade_row;
+mod venue_files;
 mod watch;
 
+pub use error::VenueMistake;
 pub use limit::RateLimit;
 pub use serve::serve;
-pub use state::{Check, Parts, Settings, VenueKnown};
+pub use state::{Check, Parts, Settings, VenueCheck, VenueKnown, VenueText};
 
 /// The OpenAPI 3.1 document, as JSON.
 pub fn openapi() -> String {

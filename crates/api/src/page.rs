@@ -6,8 +6,9 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use board::VenueView;
 use hyper::header::{self, HeaderName, HeaderValue};
-use market::{Rate, RateState};
+use market::{PairState, Rate, RateState};
 use std::{fmt::Write, sync::Arc};
 
 /// The OpenAPI 3.1 document.
@@ -84,6 +85,8 @@ pub(crate) async fn page(State(server): State<Arc<Server>>) -> Response {
         ""
     };
     let empty = if answers.is_empty() { "" } else { " hidden" };
+    let trouble = trouble(&board.venues());
+    let calm = if trouble.is_empty() { " hidden" } else { "" };
     let mut text = String::with_capacity(PAGE.len() + rows.len() + venues.len() + 512);
     let mut rest = PAGE;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -92,6 +95,8 @@ pub(crate) async fn page(State(server): State<Arc<Server>>) -> Response {
         match name {
             "rows" => text.push_str(&rows),
             "venues" => text.push_str(&venues),
+            "trouble" => text.push_str(&trouble),
+            "calm" => text.push_str(calm),
             "demo" => text.push_str(demo),
             "empty" => text.push_str(empty),
             "build" => say::html(&mut text, server.settings.build),
@@ -102,6 +107,30 @@ pub(crate) async fn page(State(server): State<Arc<Server>>) -> Response {
     }
     text.push_str(rest);
     file("text/html; charset=utf-8", text)
+}
+
+/// The rows of `trade_info` that cannot run, each with its column and reason; as many as a person reads.
+fn trouble(venues: &[VenueView]) -> String {
+    const ROWS_MAX: usize = 50;
+    let is_bad =
+        |state| matches!(state, PairState::Invalid | PairState::BlockedAddress | PairState::Delisted);
+    let known = venues.iter().filter(|view| !view.unknown);
+    let mut bad = known.flat_map(|view| view.status.rows.iter().filter(|row| is_bad(row.state)));
+    let mut text = String::new();
+    for row in bad.by_ref().take(ROWS_MAX) {
+        let state = serde_json::to_value(row.state).unwrap_or_default();
+        let state = state.as_str().unwrap_or_default().replace('_', " ");
+        let _ = write!(text, "<li><span aria-hidden=\"true\">■</span> row {} is {state}: ", row.id);
+        say::html(&mut text, row.reason.as_deref().unwrap_or("no reason is known"));
+        text.push_str("</li>");
+    }
+    match bad.count() {
+        0 => {}
+        more => {
+            let _ = write!(text, "<li>and {more} more: <code>rates pairs list</code></li>");
+        }
+    }
+    text
 }
 
 /// A state as a shape and as words; never by colour alone.

@@ -24,7 +24,7 @@ const fn path(template: &'static str, methods: &'static [Method]) -> Path {
 const GET: &[Method] = &[Method::GET];
 
 /// Every path. The first is what no path matched.
-pub(crate) const ROUTES: [Path; 20] = [
+pub(crate) const ROUTES: [Path; 21] = [
     path("other", &[]),
     path("/api/v1/rates/{pair}", GET),
     path("/api/v1/currency_pair/", GET),
@@ -32,7 +32,7 @@ pub(crate) const ROUTES: [Path; 20] = [
     path("/api/v1/rates", GET),
     path("/api/v1/convert", GET),
     path("/api/v1/pairs", GET),
-    path("/api/v1/venues", GET),
+    path("/api/v1/venues", &[Method::GET, Method::POST]),
     path("/api/v1/stream", GET),
     path("/api/v1/trade-info", &[Method::GET, Method::POST]),
     path("/api/v1/trade-info/{id}", &[Method::PATCH, Method::DELETE]),
@@ -45,6 +45,7 @@ pub(crate) const ROUTES: [Path; 20] = [
     path("/app.css", GET),
     path("/favicon.svg", GET),
     path("/robots.txt", GET),
+    path("/api/v1/venues/{name}", &[Method::GET, Method::DELETE]),
 ];
 
 impl Route {
@@ -63,7 +64,15 @@ impl Route {
         if path.starts_with("/api/v1/trade-info/") {
             return Route(10);
         }
-        let path = if path == "/api/v1/currency_pair" { "/api/v1/currency_pair/" } else { path };
+        if path.starts_with("/api/v1/venues/") {
+            return Route(20);
+        }
+        // The original endpoints are answered with and without a last slash.
+        let path = match path {
+            "/api/v1/currency_pair" => "/api/v1/currency_pair/",
+            "/api/v1/courses/" => "/api/v1/courses",
+            other => other,
+        };
         ROUTES.iter().position(|route| route.template == path).map_or(Route::OTHER, Route)
     }
 }

@@ -47,15 +47,17 @@ pub(crate) async fn metrics(State(server): State<Arc<Server>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-/// Gauges read off the board at this moment: a venue or pair that is gone leaves no series behind. What another
-/// room of the same process exports under the same name is left to it, since a name may appear only once.
+/// Gauges read off the board at this moment: a venue or pair that is gone leaves no series behind, and a venue of
+/// which nothing runs (all rows switched off or broken) is neither up nor down. What another room of the same
+/// process exports under the same name is left to it, since a name may appear only once.
 fn write_feeds(server: &Server, to: &mut String) {
     let board = server.board();
     let now = board.clock().now();
     let build = server.settings.build.replace(['"', '\\', '\n'], "_");
     gauge(to, "rates_build_info", "The version that runs.", [format!("{{version=\"{build}\"}} 1")]);
     let venues = board.venues();
-    let up = venues.iter().map(|view| {
+    let running = venues.iter().filter(|view| !view.status.connections.is_empty());
+    let up = running.map(|view| {
         let is_up = u8::from(lists::summary(view) == "live");
         format!("{{venue=\"{}\"}} {is_up}", view.status.venue)
     });

@@ -13,11 +13,15 @@ use market::{Asset, Pair, Price, PriceError, Rate, RateState, VenueId};
 use serde_json::json;
 use std::sync::Arc;
 
-/// `GET /api/v1/rates`: every pair with its state, whatever it is.
+/// `GET /api/v1/rates?venue=`: every pair with its state, whatever it is; of one venue its ticks.
 pub(crate) async fn all(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Answer {
-    Query::parse(query.as_deref(), &[])?;
+    let query = Query::parse(query.as_deref(), &["venue"])?;
     let board = server.board();
-    Ok(say::json(say::all(&board.answers(), board.clock().now())))
+    let answers = match query.text("venue").map(|name| venue(&server, name)).transpose()? {
+        Some(venue) => board.pairs().iter().filter_map(|pair| board.answer_of_venue(pair, &venue)).collect(),
+        None => board.answers(),
+    };
+    Ok(say::json(say::all(&answers, board.clock().now())))
 }
 
 /// `GET /api/v1/rates/{pair}`.
@@ -31,7 +35,7 @@ pub(crate) async fn one(
     let query = Query::parse(query.as_deref(), &["venue", "max_age", "explain", "strict"])?;
     let max_age_ms = query.text("max_age").map(query::age_ms).transpose()?;
     let (explain, strict) = (query.switch("explain")?, query.switch("strict")?);
-    let venue = query.text("venue").map(venue_id).transpose()?;
+    let venue = query.text("venue").map(|name| self::venue(&server, name)).transpose()?;
     let pair = server.pair(&text)?;
     let (board, now) = (server.board(), server.board().clock().now());
     let plain = || match &venue {
@@ -74,9 +78,15 @@ pub(crate) fn refuse(rate: &Rate, strict: bool) -> Result<(), Problem> {
     }
 }
 
-/// A venue's name from a query.
-pub(crate) fn venue_id(text: &str) -> Result<VenueId, Problem> {
-    VenueId::parse(text).map_err(|error| Problem::BadRequest(error.to_string()))
+/// A venue from a query: one that was heard of, or that has a file.
+pub(crate) fn venue(server: &Server, name: &str) -> Result<VenueId, Problem> {
+    let venue = VenueId::parse(name).map_err(|error| Problem::BadRequest(error.to_string()))?;
+    // By its ticks or its status; only then is it worth asking whether there is a file.
+    let heard_of = server.board().venues().iter().any(|view| view.status.venue == venue);
+    if !heard_of && (server.parts.venue_known)(&venue).is_err() {
+        return Err(Problem::NotFound("no venue of this name; GET /api/v1/venues lists them"));
+    }
+    Ok(venue)
 }
 
 /// `GET /api/v1/convert?from=&to=&amount=`.
@@ -94,6 +104,8 @@ pub(crate) async fn convert(State(server): State<Arc<Server>>, RawQuery(query): 
         server.pair(&pair.to_string())?;
         if let Some(answer) = board.answer(&pair) {
             refuse(&answer.rate, true)?;
+            // There is a rate: it is the amount that cannot be.
+            return Err(Problem::BadRequest("amount: the result has more digits than are exact".into()));
         }
         return Err(Problem::NoFreshRate);
     };

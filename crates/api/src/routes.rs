@@ -1,7 +1,9 @@
 //! Which handler answers which path.
 //! It must not know how a connection is served.
 
-use crate::{error::Problem, lists, original, page, probes, rates, state::Server, stream, trade_info};
+use crate::{
+    error::Problem, lists, original, page, probes, rates, state::Server, stream, trade_info, venue_files,
+};
 use axum::{
     Router,
     routing::{get, patch},
@@ -14,11 +16,13 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/api/v1/currency_pair", get(original::currency_pair))
         .route("/api/v1/currency_pair/", get(original::currency_pair))
         .route("/api/v1/courses", get(original::courses))
+        .route("/api/v1/courses/", get(original::courses))
         .route("/api/v1/rates", get(rates::all))
         .route("/api/v1/rates/{*pair}", get(rates::one))
         .route("/api/v1/convert", get(rates::convert))
         .route("/api/v1/pairs", get(lists::pairs))
-        .route("/api/v1/venues", get(lists::venues))
+        .route("/api/v1/venues", get(lists::venues).post(venue_files::add))
+        .route("/api/v1/venues/{name}", get(venue_files::show).delete(venue_files::remove))
         .route("/api/v1/stream", get(stream::stream))
         .route("/api/v1/trade-info", get(trade_info::list).post(trade_info::add))
         .route("/api/v1/trade-info/{id}", patch(trade_info::change).delete(trade_info::remove))

@@ -2,7 +2,7 @@
 //! It must not know how any of them is made.
 
 use crate::{
-    error::Problem,
+    error::{Problem, VenueMistake},
     limit::{Limiter, RateLimit},
     meter::Meter,
 };
@@ -82,6 +82,12 @@ pub type Check = (String, &'static str);
 /// Whether rows may name a venue; else why not, in words for the client.
 pub type VenueKnown = dyn Fn(&VenueId) -> Result<(), String> + Send + Sync;
 
+/// Compiles a venue file and runs its examples; how many there are.
+pub type VenueCheck = dyn Fn(&VenueId, &str) -> Result<usize, VenueMistake> + Send + Sync;
+
+/// The text of a venue file that did not come from the store.
+pub type VenueText = dyn Fn(&VenueId) -> Option<String> + Send + Sync;
+
 /// What the interface is built on.
 #[derive(Clone)]
 pub struct Parts {
@@ -95,6 +101,10 @@ pub struct Parts {
     pub checks: Arc<dyn Fn() -> Vec<Check> + Send + Sync>,
     /// Asked before a row is written.
     pub venue_known: Arc<VenueKnown>,
+    /// Asked before a venue file is written.
+    pub venue_check: Arc<VenueCheck>,
+    /// Asked for venue files that the store does not hold.
+    pub venue_text: Arc<VenueText>,
 }
 
 impl std::fmt::Debug for Parts {

@@ -2,6 +2,7 @@
 //! It must not know what a row means to a venue; its state is what the board has heard.
 
 use crate::{
+    authorise::authorise,
     error::{Answer, Problem},
     query::Query,
     say,
@@ -15,10 +16,8 @@ use axum::{
 };
 use hyper::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use std::{collections::HashMap, fmt::Write, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 use store::TradeRow;
-use subtle::ConstantTimeEq;
 
 /// `GET /api/v1/trade-info`.
 pub(crate) async fn list(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Answer {
@@ -36,7 +35,8 @@ pub(crate) async fn add(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    authorise(&server, query.as_deref(), &headers).await?;
+    Query::parse(query.as_deref(), &[])?;
+    authorise(&server, &headers).await?;
     expect_json(&headers)?;
     let (venue, row) = trade_row::new(&body)?;
     (server.parts.venue_known)(&venue).map_err(|why| Problem::BadRequest(format!("venue: {why}")))?;
@@ -59,7 +59,8 @@ pub(crate) async fn change(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    authorise(&server, query.as_deref(), &headers).await?;
+    Query::parse(query.as_deref(), &[])?;
+    authorise(&server, &headers).await?;
     expect_json(&headers)?;
     let id = row_id(path)?;
     let change = trade_row::change(&body)?;
@@ -78,7 +79,8 @@ pub(crate) async fn remove(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
-    authorise(&server, query.as_deref(), &headers).await?;
+    Query::parse(query.as_deref(), &[])?;
+    authorise(&server, &headers).await?;
     let id = row_id(path)?;
     if !server.within(server.store()?.remove_trade_row(id)).await? {
         return Err(NO_ROW);
@@ -99,37 +101,6 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
     if kind.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Problem::UnsupportedMediaType) }
 }
 
-/// Lets only the holder of a key pass. The key is known by its hash alone; the comparison takes the same time
-/// wherever the hashes differ, and a longer key is not even hashed.
-async fn authorise(server: &Server, query: Option<&str>, headers: &HeaderMap) -> Result<(), Problem> {
-    const KEY_BYTES_MAX: usize = 512;
-    Query::parse(query, &[])?;
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let (scheme, key) = given.and_then(|given| given.split_once(' ')).unwrap_or_default();
-    let key = key.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
-        return Err(Problem::Unauthorized(
-            "send `Authorization: Bearer KEY`; `rates keys add NAME` makes a key",
-        ));
-    }
-    const WRONG: Problem = Problem::Unauthorized("this key is not one of ours, or was revoked");
-    if key.len() > KEY_BYTES_MAX {
-        return Err(WRONG);
-    }
-    let hash = Sha256::digest(key).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    match server.within(server.store()?.api_key_by_hash(&hash)).await? {
-        Some(kept)
-            if bool::from(kept.hash.as_bytes().ct_eq(hash.as_bytes())) && kept.revoked_at.is_none() =>
-        {
-            Ok(())
-        }
-        _ => Err(WRONG),
-    }
-}
-
 /// What the board has heard of each row.
 fn states(server: &Server) -> HashMap<i64, (Value, Option<String>)> {
     let mut states = HashMap::new();
@@ -143,8 +114,9 @@ fn states(server: &Server) -> HashMap<i64, (Value, Option<String>)> {
 
 fn show(row: &TradeRow, states: &HashMap<i64, (Value, Option<String>)>) -> Value {
     match states.get(&row.id) {
+        // What the collector said last may be older than the row.
+        _ if !row.enabled => trade_row::show(row, &"disabled".into(), None),
         Some((state, reason)) => trade_row::show(row, state, reason.as_deref()),
-        None if !row.enabled => trade_row::show(row, &"disabled".into(), None),
         None => trade_row::show(row, &"unknown".into(), None),
     }
 }

@@ -13,7 +13,10 @@ const TICKS: usize = 40_000;
 const RUNS: usize = 5;
 
 fn board() -> Arc<Board> {
-    Board::new(Clock::system(), Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo: false })
+    Board::new(
+        Clock::system(),
+        Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo: false, same_as: Vec::new() },
+    )
 }
 
 fn pairs(count: usize) -> Vec<Pair> {

@@ -2,7 +2,7 @@
 //! It must not know ticks; it reads finished answers only.
 
 use crate::{
-    Answer, body,
+    Answer, assumed, body,
     index::{Graph, Index, Standing},
 };
 use market::{Basis, Pair, Rate, RateState, Timestamp};
@@ -133,8 +133,11 @@ fn make(
     demo: bool,
     now: Timestamp,
 ) -> Option<(Arc<Answer>, Vec<Standing>)> {
-    let steps = market::route(&Graph { index, usable_at: Some(now) }, pair)?;
+    let route = |assumes| market::route(&Graph { index, usable_at: Some(now), assumes }, pair);
+    // What is quoted comes before what is assumed, however long the way.
+    let steps = route(false).or_else(|| if index.assumed.is_empty() { None } else { route(true) })?;
     let mut rate = market::cross(pair, &steps)?;
+    assumed::settle_times(&mut rate, now);
     if let Some(direct) = direct {
         // It would be quoted, were its venues not silent: that is to be said.
         let down: Vec<String> =
@@ -149,7 +152,7 @@ fn make(
 pub(crate) fn is_crossable(index: &Index, pair: &Pair) -> bool {
     index.has_asset(pair.base())
         && index.has_asset(pair.quote())
-        && market::route(&Graph { index, usable_at: None }, pair).is_some()
+        && market::route(&Graph { index, usable_at: None, assumes: true }, pair).is_some()
 }
 
 /// What is said of a cross whose legs are gone.

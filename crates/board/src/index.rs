@@ -27,12 +27,19 @@ pub(crate) struct Index {
     pub(crate) by_pair: HashMap<Pair, Arc<Slot>>,
     pub(crate) in_order: BTreeMap<Pair, Arc<Slot>>,
     around: HashMap<Asset, Vec<Arc<Slot>>>,
+    /// Rates that the operator assumes.
+    pub(crate) assumed: Vec<Arc<Slot>>,
     /// Named by a collector, quoted or not.
     pub(crate) tracked: BTreeSet<Pair>,
     run_together: HashMap<String, Vec<Pair>>,
 }
 
 impl Index {
+    /// Nothing but what the operator assumes.
+    pub(crate) fn assuming(assumed: Vec<Arc<Slot>>) -> Index {
+        Index { assumed, ..Index::default() }
+    }
+
     /// A pair that is quoted from now on.
     pub(crate) fn add(&mut self, slot: &Arc<Slot>) {
         let pair = &slot.pair;
@@ -105,9 +112,9 @@ impl Index {
         self.around.keys()
     }
 
-    /// Whether the asset is quoted at all.
+    /// Whether the asset is quoted at all, or taken for another.
     pub(crate) fn has_asset(&self, asset: &Asset) -> bool {
-        self.around.contains_key(asset)
+        self.around.contains_key(asset) || self.assumed.iter().any(|slot| slot.pair.has(asset))
     }
 
     /// Every quoted pair with that asset.
@@ -147,9 +154,15 @@ pub(crate) struct Graph<'a> {
     pub(crate) index: &'a Index,
     /// Only rates that are usable at this time; every one, if none is given.
     pub(crate) usable_at: Option<Timestamp>,
+    /// Whether the operator's assumptions are rates too.
+    pub(crate) assumes: bool,
 }
 
 impl Graph<'_> {
+    fn assumed(&self) -> &[Arc<Slot>] {
+        if self.assumes { &self.index.assumed } else { &[] }
+    }
+
     fn give(&self, slot: &Arc<Slot>, each: &mut dyn FnMut(Standing)) {
         let answer = slot.answer.load();
         if self.usable_at.is_none_or(|now| is_usable(&answer.rate, now)) {
@@ -165,6 +178,9 @@ impl Quoted for Graph<'_> {
         for slot in self.index.around.get(asset).into_iter().flatten() {
             self.give(slot, each);
         }
+        for slot in self.assumed().iter().filter(|slot| slot.pair.has(asset)) {
+            self.give(slot, each);
+        }
     }
 
     fn between(&self, one: &Asset, other: &Asset, each: &mut dyn FnMut(Standing)) {
@@ -174,10 +190,13 @@ impl Quoted for Graph<'_> {
                 self.give(slot, each);
             }
         }
+        for slot in self.assumed().iter().filter(|slot| slot.pair.has(one) && slot.pair.has(other)) {
+            self.give(slot, each);
+        }
     }
 
     fn degree(&self, asset: &Asset) -> usize {
-        self.index.around.get(asset).map_or(0, Vec::len)
+        self.index.around.get(asset).map_or(0, Vec::len) + self.assumed().len()
     }
 }
 

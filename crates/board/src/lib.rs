@@ -1,6 +1,7 @@
 //! The live table: the last tick per (venue, pair), the rate per pair made from them, the stream of changes.
 //! It must not know any venue's wire format, nor who reads it.
 
+mod assumed;
 mod body;
 mod changes;
 mod crossed;
@@ -15,7 +16,7 @@ mod table;
 mod venues;
 
 use bytes::Bytes;
-use market::{Limits, Pair, Price, Rate, VenueStatus};
+use market::{Asset, Limits, Pair, Price, Rate, VenueStatus};
 use std::{collections::VecDeque, sync::Arc};
 
 pub use follow::follow;
@@ -31,6 +32,9 @@ pub struct Options {
     pub expire_after_ms: i64,
     /// Whether every answer says that it is a demo.
     pub demo: bool,
+    /// Assets that the operator takes for one another, in crosses only, where no quoted rates lead from one to the
+    /// other: the cross then says so (`assumed:USDT=USD`).
+    pub same_as: Vec<(Asset, Asset)>,
 }
 
 /// A rate and the bytes that say it: serialised once per change, not once per request.

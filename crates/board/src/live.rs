@@ -2,7 +2,7 @@
 //! It must not know any venue's wire format, nor who reads it.
 
 use crate::{
-    Answer, Change, Changes, Conversion, Found, Options, Policy, VenueView, body,
+    Answer, Change, Changes, Conversion, Found, Options, Policy, VenueView, assumed, body,
     changes::Ring,
     crossed::Crosses,
     find,
@@ -49,12 +49,13 @@ impl std::fmt::Debug for Board {
 impl Board {
     /// An empty board.
     pub fn new(clock: Clock, options: Options) -> Arc<Board> {
+        let index = Index::assuming(assumed::slots(&options.same_as, options.demo));
         Arc::new(Board {
             clock,
             options,
             boot: std::iter::repeat_with(fastrand::alphanumeric).take(8).collect::<String>().to_lowercase(),
             table: Mutex::default(),
-            index: RwLock::default(),
+            index: RwLock::new(index),
             crosses: Crosses::default(),
             crosses_shown: Mutex::default(),
             ring: Arc::new(Ring::new()),
@@ -189,7 +190,8 @@ impl Board {
         quoting.iter().zip(made.parts.iter().copied()).filter_map(view).collect()
     }
 
-    /// The answers for every pair that somebody quotes, by name.
+    /// The answers for every pair that is tracked, by name: of one that nobody has quoted yet a cross, or one
+    /// without a value.
     pub fn answers(&self) -> Vec<Arc<Answer>> {
         let now = self.clock.now();
         let all = || -> Vec<Arc<Answer>> {
@@ -204,6 +206,17 @@ impl Board {
             if let Some(cross) = self.crossed(&answer.rate.pair, Some(answer), now, false) {
                 *answer = cross;
             }
+        }
+        let unseen: Vec<Pair> = {
+            let index = self.index.read();
+            index.tracked.iter().filter(|pair| !index.by_pair.contains_key(*pair)).cloned().collect()
+        };
+        if !unseen.is_empty() {
+            answers.extend(unseen.iter().map(|pair| {
+                let nothing = || Arc::new(body::answer(Rate::unseen(pair), self.options.demo));
+                self.crossed(pair, None, now, false).unwrap_or_else(nothing)
+            }));
+            answers.sort_by(|a, b| a.rate.pair.cmp(&b.rate.pair));
         }
         answers
     }

@@ -31,7 +31,7 @@ impl Board {
     /// Makes the rates of all marked pairs anew and publishes what is different.
     pub(crate) fn remake(&self, table: &mut Table, now: Timestamp) {
         let marked = table.take_marked();
-        let mut too_old = Vec::new();
+        let (mut too_old, mut gone) = (Vec::new(), Vec::new());
         for id in &marked {
             let Some(made) = table.make(*id, now) else { continue };
             let (state, is_old) = (made.rate.state, is_too_old(&made.rate));
@@ -43,6 +43,7 @@ impl Board {
             {
                 self.index.write().remove(&row.pair);
                 self.crosses.generation.fetch_add(1, Ordering::AcqRel);
+                gone.push((row, made.rate));
                 continue;
             }
             if state == RateState::Fresh {
@@ -59,6 +60,12 @@ impl Board {
         // Once every rate of the batch stands: a cross may stand in for these.
         for id in too_old {
             self.show_best(table, id, now);
+        }
+        // Nobody quotes these any more: readers that hold the last price are told that it is none.
+        for (mut row, rate) in gone {
+            let cross = self.crossed(&row.pair, None, now, false);
+            let best = cross.unwrap_or_else(|| Arc::new(body::answer(rate, self.options.demo)));
+            self.show(&mut row.shown, &row.pair, &best, now);
         }
         let next_due = table.next_due().map_or(i64::MAX, Timestamp::micros);
         self.next_due.store(next_due, Ordering::Relaxed);

@@ -15,6 +15,8 @@ pub(crate) struct Quoter {
     pub(crate) is_down: bool,
     pub(crate) is_gone: bool,
     pub(crate) is_unnamed: bool,
+    /// Its row was switched off, removed or made another: what it said counts no more, until it is named again.
+    is_withdrawn: bool,
     /// How many ticks were accepted since the rate was last made.
     pub(crate) accepted: u64,
 }
@@ -107,6 +109,7 @@ impl Row {
                     is_down: false,
                     is_gone: false,
                     is_unnamed: false,
+                    is_withdrawn: false,
                     accepted: 0,
                 };
                 quoter.hear(&self.pair, known, options);
@@ -147,6 +150,7 @@ impl Row {
                 is_suspect: q.guard.is_suspect(),
                 is_down: q.is_down,
                 is_excluded: q.is_gone
+                    || q.is_withdrawn
                     || (only.venue.is_none() && policy.is_some_and(|p| !p.permits(&q.venue))),
             })
             .collect()
@@ -170,9 +174,11 @@ impl Quoter {
         let stale_after_ms = word.and_then(|w| w.stale_after_ms).unwrap_or(own.stale_after_ms);
         let expire_after_ms = word.and_then(|w| w.expire_after_ms).unwrap_or(own.expire_after_ms);
         let limits = Limits { stale_after_ms, expire_after_ms: expire_after_ms.max(stale_after_ms) };
-        let new = (limits, venue.is_down(pair), venue.is_gone(pair), venue.is_unnamed(pair));
-        let is_new = new != (self.limits, self.is_down, self.is_gone, self.is_unnamed);
-        (self.limits, self.is_down, self.is_gone, self.is_unnamed) = new;
+        let is_unnamed = venue.is_unnamed(pair);
+        let is_withdrawn = venue.is_withdrawn(pair) || (self.is_withdrawn && word.is_none());
+        let new = (limits, venue.is_down(pair), venue.is_gone(pair), is_unnamed, is_withdrawn);
+        let is_new = new != (self.limits, self.is_down, self.is_gone, self.is_unnamed, self.is_withdrawn);
+        (self.limits, self.is_down, self.is_gone, self.is_unnamed, self.is_withdrawn) = new;
         is_new
     }
 }

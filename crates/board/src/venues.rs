@@ -3,7 +3,7 @@
 
 use market::{ConnectionState, PairState, PairStatus, RowStatus, Timestamp, VenueId, VenueStatus};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -40,6 +40,8 @@ pub(crate) struct Venue {
     is_live: bool,
     alive: usize,
     pub(crate) pairs: HashMap<market::Pair, PairWord>,
+    /// What the collector that spoke last had named before, and names no more.
+    dropped: HashSet<market::Pair>,
     /// What was last said on the stream.
     shown: Vec<u8>,
 }
@@ -62,6 +64,7 @@ impl Venue {
             is_live: false,
             alive: 0,
             pairs: HashMap::new(),
+            dropped: HashSet::new(),
             shown: Vec::new(),
         }
     }
@@ -77,6 +80,7 @@ impl Venue {
         if held.is_some_and(|h| h.status.sent_at > status.sent_at && !h.is_old(now)) {
             return None;
         }
+        self.dropped = held.map(|held| dropped(&held.status, &status)).unwrap_or_default();
         self.parts.insert(status.collector.to_string(), Part { status, heard_at: now });
         Some(self.merge(now))
     }
@@ -126,6 +130,12 @@ impl Venue {
         self.was_heard() && !self.is_unknown && !self.pairs.contains_key(pair)
     }
 
+    /// Whether the collector that read the pair has just said that it does not any more, and no other does. One
+    /// that died says nothing, so its last prices stand and age.
+    pub(crate) fn is_withdrawn(&self, pair: &market::Pair) -> bool {
+        self.dropped.contains(pair) && !self.pairs.contains_key(pair)
+    }
+
     /// The state on one line of JSON, if it is another than last time.
     pub(crate) fn news(&mut self) -> Option<Vec<u8>> {
         #[derive(serde::Serialize)]
@@ -155,6 +165,15 @@ impl Part {
     fn is_old(&self, now: Timestamp) -> bool {
         now.millis_since(self.heard_at) > UNKNOWN_AFTER_MS
     }
+}
+
+/// The pairs that a status named and the next one does not.
+fn dropped(before: &VenueStatus, after: &VenueStatus) -> HashSet<market::Pair> {
+    let names = |status: &VenueStatus| status.pairs.iter().map(|p| p.pair.clone()).collect::<HashSet<_>>();
+    if before.pairs.iter().map(|p| &p.pair).eq(after.pairs.iter().map(|p| &p.pair)) {
+        return HashSet::new();
+    }
+    &names(before) - &names(after)
 }
 
 fn word(pair: &PairStatus) -> PairWord {

@@ -42,9 +42,13 @@ impl Session {
         let variables = match &ws.bootstrap {
             None => Variables::new(),
             Some(bootstrap) => {
+                let url = match &self.origin {
+                    Some(origin) => beside(origin, &bootstrap.url),
+                    None => bootstrap.url.clone(),
+                };
                 let ask = Ask {
                     method: &bootstrap.method,
-                    url: &bootstrap.url,
+                    url: &url,
                     headers: &[],
                     etag: None,
                     timeout,
@@ -69,8 +73,9 @@ impl Session {
 
     async fn token(&self, ws: &Ws, ask: &Ask<'_>) -> Result<Variables, Ended> {
         let context = &self.context;
-        if let Ok(url) = Url::parse(ask.url) {
-            held(&context.hosts.host(&words::address(&url)), context.clock.now())?;
+        let host = Url::parse(ask.url).ok().map(|url| context.hosts.host(&words::address(&url)));
+        if let Some(host) = &host {
+            held(host, context.clock.now())?;
         }
         let answer = context.http.fetch(ask).await.map_err(|error| match error {
             FetchError::Blocked(blocked) => (Cause::Blocked, blocked.to_string()),
@@ -84,11 +89,21 @@ impl Session {
                 })
             }
             429 | 418 => {
-                Err((Cause::RateLimited(answer.retry_at), "token call: too many requests".to_owned()))
+                let until = answer.retry_at.unwrap_or_else(|| self.pause_end());
+                if let Some(host) = host {
+                    host.hold_until(until);
+                }
+                Err((Cause::RateLimited(Some(until)), "token call: too many requests".to_owned()))
             }
             451 => Err((Cause::GeoBlocked, "token call: HTTP 451".to_owned())),
             status => Err((Cause::Refused, format!("token call: HTTP {status}"))),
         }
+    }
+
+    /// Until when a venue that says "too many" is left alone, where it does not say.
+    fn pause_end(&self) -> Timestamp {
+        let pause = self.context.settings.timing.rate_limited_pause.as_millis();
+        self.context.clock.now().plus_millis(i64::try_from(pause).unwrap_or(60_000))
     }
 
     async fn not_dialled(&self, url: &Url, error: DialError) -> Ended {
@@ -97,9 +112,7 @@ impl Session {
             DialError::Blocked(_) => (Cause::Blocked, words),
             DialError::RateLimited { until, .. } => {
                 // Every connection to that host keeps to it, not only this one.
-                let pause = i64::try_from(self.context.settings.timing.rate_limited_pause.as_millis())
-                    .unwrap_or(60_000);
-                let until = until.unwrap_or_else(|| self.context.clock.now().plus_millis(pause));
+                let until = until.unwrap_or_else(|| self.pause_end());
                 self.context.hosts.host(&words::address(url)).hold_until(until);
                 (Cause::RateLimited(Some(until)), words)
             }
@@ -128,5 +141,38 @@ fn held(host: &Host, now: Timestamp) -> Result<(), Ended> {
     match host.held_until(now) {
         Some(until) => Err((Cause::RateLimited(Some(until)), "the venue asked us to wait".to_owned())),
         None => Ok(()),
+    }
+}
+
+/// A row that sends the stream elsewhere sends the token call there too: a token of one host is worth nothing
+/// at another. Path and query stay the venue's own.
+fn beside(origin: &str, own: &str) -> String {
+    let on_origin = || {
+        let (origin, mut url) = (Url::parse(origin).ok()?, Url::parse(own).ok()?);
+        let is_plain = matches!(origin.scheme(), "ws" | "http");
+        url.set_scheme(if is_plain { "http" } else { "https" }).ok()?;
+        url.set_host(origin.host_str()).ok()?;
+        url.set_port(origin.port()).ok()?;
+        Some(url.to_string())
+    };
+    on_origin().unwrap_or_else(|| own.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_call_goes_where_the_stream_goes() {
+        let own = "https://api.example.org/v1/token?a=1";
+        for (origin, want) in [
+            ("ws://127.0.0.1:9000", "http://127.0.0.1:9000/v1/token?a=1"),
+            ("wss://mirror.example.org/path?b=2", "https://mirror.example.org/v1/token?a=1"),
+            ("ws://[::1]:80/", "http://[::1]/v1/token?a=1"),
+            ("no address", own),
+        ] {
+            assert_eq!(beside(origin, own), want);
+        }
+        assert_eq!(beside("wss://a.example", "http://b.example:81/t"), "https://a.example/t");
     }
 }

@@ -24,6 +24,8 @@ pub struct Connection {
     pub venue: Arc<Venue>,
     /// The addresses, tried in turn.
     pub urls: Vec<String>,
+    /// The row's own address, where it has one.
+    pub origin: Option<String>,
     /// What is wanted of it.
     pub wants: watch::Receiver<Wants>,
     /// Where its state is told.
@@ -164,6 +166,7 @@ impl Life {
             context: connection.context.clone(),
             venue: connection.venue.clone(),
             url: connection.urls.get(self.url_at % connection.urls.len().max(1)).cloned().unwrap_or_default(),
+            origin: connection.origin.clone(),
             wants: connection.wants.clone(),
             replaces,
             stop: stop.clone(),
@@ -171,16 +174,13 @@ impl Life {
             number: self.number,
             meters: connection.meters.clone(),
         };
-        let (number, events, meters) = (self.number, self.events.clone(), connection.meters.clone());
+        let (number, events) = (self.number, self.events.clone());
         let supervised = async move {
             // A mistake of ours in reading one venue must not end anything else.
-            let end = AssertUnwindSafe(session.run()).catch_unwind().await.unwrap_or_else(|_| {
-                meters.panic();
-                End {
-                    cause: Cause::Panicked,
-                    words: "the feed failed inside the program".to_owned(),
-                    flowed: Duration::ZERO,
-                }
+            let end = AssertUnwindSafe(session.run()).catch_unwind().await.unwrap_or_else(|_| End {
+                cause: Cause::Panicked,
+                words: "the feed failed inside the program".to_owned(),
+                flowed: Duration::ZERO,
             });
             if events.send((number, Event::Ended(end))).await.is_err() {
                 tracing::debug!("a session outlived its connection");

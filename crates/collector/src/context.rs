@@ -1,7 +1,7 @@
 //! What all feeds share: the broker, the clock, the guard, the hosts' limits, the ways out.
 //! It must not know any feed.
 
-use crate::{dial, guard::Guard, http::Client, limiter::Hosts, settings::Settings};
+use crate::{dial, guard::Guard, http::Client, limiter::Hosts, settings::Settings, tap::Tap};
 use broker::Broker;
 use clock::Clock;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub struct Context {
     pub http: Client,
     /// Encrypts.
     pub tls: Arc<rustls::ClientConfig>,
+    /// Somebody who looks on.
+    pub tap: Option<Tap>,
 }
 
 /// Why there is no context: only a broken build can be the cause.
@@ -53,6 +55,7 @@ impl Context {
             hosts: Hosts::default(),
             http,
             tls: Arc::new(websocket_tls),
+            tap: None,
         })
     }
 }

@@ -212,7 +212,6 @@ impl Start {
             if AssertUnwindSafe(self.once()).catch_unwind().await.is_ok() || self.stop.is_cancelled() {
                 return;
             }
-            self.meters.panic();
             tracing::error!(venue = %self.venue.id(), connection = self.cell.id(), "a feed failed inside the program; it is started again");
             tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -232,7 +231,8 @@ impl Start {
                     (Some(url), Some(first)) => vec![venue::replace_origin(url, first)],
                     (Some(url), None) => vec![url.clone()],
                 };
-                Connection { context, venue, urls, wants, cell, meters, stop }.run().await;
+                let origin = self.key.url.clone();
+                Connection { context, venue, urls, origin, wants, cell, meters, stop }.run().await;
             }
             Transport::Poll { interval_ms } => {
                 let interval = Duration::from_millis(interval_ms.unsigned_abs());

@@ -95,6 +95,17 @@ impl Guard {
         }
     }
 
+    /// Whether the host is written as an address of a network that is not public and that the operator has opened:
+    /// a machine of the operator's own, then, which may be told a key.
+    pub fn is_opened(&self, url: &Url) -> bool {
+        let ip = match url.host() {
+            Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
+            Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
+            Some(Host::Domain(_)) | None => return false,
+        };
+        not_public(ip).is_some() && self.judge(ip).is_ok()
+    }
+
     /// The addresses to dial: every one of them judged. One that is refused refuses them all, since a name
     /// that mixes public and internal addresses means harm.
     pub async fn resolve(&self, url: &Url) -> Result<Vec<SocketAddr>, GuardError> {
@@ -279,6 +290,20 @@ mod tests {
             assert_eq!(guard(allow).check(&Url::parse(url).unwrap()), Ok(()), "{url}");
         }
         assert!(guard(&["10.0.0.0/8"]).check(&Url::parse("ws://127.0.0.1").unwrap()).is_err());
+    }
+
+    #[test]
+    fn only_addresses_of_opened_networks_are_the_operator_s_own() {
+        for (url, is_opened) in [
+            ("http://10.0.0.5/x", true),
+            ("http://[::ffff:10.0.0.5]/x", true),
+            ("http://127.0.0.1/", false),
+            ("http://8.8.8.8/", false),
+            ("http://inner.example/", false),
+        ] {
+            let guard = guard(&["10.0.0.0/8", "8.0.0.0/8"]);
+            assert_eq!(guard.is_opened(&Url::parse(url).unwrap()), is_opened, "{url}");
+        }
     }
 
     struct Answers(Mutex<Vec<Vec<&'static str>>>);

@@ -15,24 +15,31 @@ mod context;
 mod dial;
 mod fleet;
 mod guard;
+mod holds;
 mod http;
 mod limiter;
+mod listing;
 mod meters;
 mod open;
 mod plan;
 mod poll;
+mod probe;
 mod publish;
 mod session;
 mod settings;
 mod shards;
 mod status;
 mod subscriptions;
+mod tap;
 mod words;
 
 pub use backoff::BackoffLimits;
 pub use catalogue::{Catalogue, Found};
+pub use context::ContextError;
 pub use guard::{Blocked, Guard, GuardError, Resolver, SystemResolver};
+pub use listing::{Lister, ListingError};
 pub use plan::{Feed, FeedKey, Plan, PlannedRow, Planner, Transport, UNKNOWN_VENUE, Verdict, Want};
+pub use probe::{Probe, ProbeVerdict, ProbedFrame, probe};
 pub use settings::{Environment, Settings, Timing};
 
 use broker::Broker;
@@ -54,6 +61,7 @@ pub async fn run(
     settings: Settings,
     stop: CancellationToken,
 ) {
+    meters::describe();
     let context = match Context::new(broker, clock, settings) {
         Ok(context) => Arc::new(context),
         Err(error) => {
@@ -68,7 +76,10 @@ pub async fn run(
         expire_after_ms: context.settings.expire_after_ms,
     };
     let timing = context.settings.timing;
-    let mut fleet = Fleet::new(context);
+    let holds_stop = CancellationToken::new();
+    let holds = tokio::spawn(holds::keep(store.clone(), context.clone(), holds_stop.clone()));
+    let mut holds_tries = HOLDS_TRIES;
+    let mut fleet = Fleet::new(context.clone());
     let mut catalogues = Catalogues::new(builtin);
     let mut changes = store.changes();
     let mut store_is_away = false;
@@ -76,7 +87,7 @@ pub async fn run(
         changes.mark_unchanged();
         let answer = tokio::select! {
             () = stop.cancelled() => break,
-            answer = read(&*store) => answer,
+            answer = read(&*store, &context, &mut holds_tries) => answer,
         };
         let retry = match answer {
             Ok((rows, files)) => {
@@ -116,15 +127,46 @@ pub async fn run(
         }
     }
     fleet.stop(timing.drain_max * 2).await;
+    holds_stop.cancel();
+    if let Err(error) = holds.await {
+        tracing::error!(%error, "keeping holds failed inside the program");
+    }
 }
 
 /// A store that takes longer than this is away.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn read(store: &dyn Store) -> Result<(Vec<TradeRow>, Vec<VenueFile>), StoreError> {
-    let both = async { Ok((store.trade_rows().await?, store.venue_files().await?)) };
+/// Holds that cannot be read while rows can be (somebody dropped the table) keep nobody waiting for ever.
+const HOLDS_TRIES: u32 = 3;
+
+/// Rows and venue files; at the start, before anybody is asked for anything, the holds too: `holds_tries` is 0 once
+/// they have been read.
+async fn read(
+    store: &dyn Store,
+    context: &Context,
+    holds_tries: &mut u32,
+) -> Result<(Vec<TradeRow>, Vec<VenueFile>), StoreError> {
+    let all = async {
+        let both = (store.trade_rows().await?, store.venue_files().await?);
+        if *holds_tries > 0 {
+            match holds::restore(store, &context.hosts, context.clock.now()).await {
+                Ok(()) => *holds_tries = 0,
+                Err(error) => {
+                    *holds_tries -= 1;
+                    if *holds_tries > 0 {
+                        return Err(error);
+                    }
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the holds can't be read; hosts that asked to be left alone may be asked too soon"
+                    );
+                }
+            }
+        }
+        Ok(both)
+    };
     let late = |_| Err(StoreError::Unavailable("no answer in time".into()));
-    tokio::time::timeout(STORE_TIMEOUT, both).await.unwrap_or_else(late)
+    tokio::time::timeout(STORE_TIMEOUT, all).await.unwrap_or_else(late)
 }
 
 fn jitter(wait: Duration) -> Duration {

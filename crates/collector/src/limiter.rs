@@ -9,6 +9,8 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use store::Hold;
+use tokio::sync::watch;
 use venue::Limit;
 
 /// When things were done lately. Pure.
@@ -60,6 +62,8 @@ pub enum Kind {
 #[derive(Debug, Default)]
 pub struct Host {
     state: Mutex<HostState>,
+    /// Told of every hold.
+    told: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -110,6 +114,8 @@ impl Host {
     pub fn hold_until(&self, until: Timestamp) {
         let mut state = self.state.lock();
         state.not_before = Some(state.not_before.map_or(until, |now| now.max(until)));
+        drop(state);
+        self.told.send_modify(|count| *count += 1);
     }
 }
 
@@ -117,6 +123,7 @@ impl Host {
 #[derive(Debug, Default)]
 pub struct Hosts {
     hosts: Mutex<HashMap<String, Arc<Host>>>,
+    told: watch::Sender<u64>,
 }
 
 impl Hosts {
@@ -130,9 +137,26 @@ impl Hosts {
             return host.clone();
         }
         if hosts.len() >= Self::HOSTS_MAX {
-            hosts.retain(|_, host| Arc::strong_count(host) > 1);
+            hosts.retain(|_, host| Arc::strong_count(host) > 1 || host.state.lock().not_before.is_some());
         }
-        hosts.entry(name.to_owned()).or_default().clone()
+        let new = || Arc::new(Host { state: Mutex::default(), told: self.told.clone() });
+        hosts.entry(name.to_owned()).or_insert_with(new).clone()
+    }
+
+    /// Changes its value with every hold of any host.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.told.subscribe()
+    }
+
+    /// The hosts that must not be asked now.
+    pub fn held(&self, now: Timestamp) -> Vec<Hold> {
+        let hosts = self.hosts.lock();
+        let hold = |(name, host): (&String, &Arc<Host>)| {
+            // Kept in whole milliseconds, rounded up: a moment early is too early.
+            let until = host.held_until(now)?.micros().saturating_add(999).div_euclid(1_000);
+            Some(Hold { host: name.clone(), until: Timestamp::from_millis(until) })
+        };
+        hosts.iter().filter_map(hold).collect()
     }
 }
 

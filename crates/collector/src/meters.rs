@@ -29,12 +29,20 @@ impl Labelled {
     }
 }
 
+/// Says what each counter counts. How venues fare is told by whoever reads the status, and panics are counted by
+/// the process, once.
+pub fn describe() {
+    use metrics::describe_counter as describe;
+    describe!("rates_updates_total", "Values that venues sent, by venue and what became of them");
+    describe!("rates_venue_reconnects_total", "Connections made anew, by venue and reason");
+    describe!("rates_frames_unreadable_total", "Frames that could not be read, by venue and reason");
+}
+
 /// The counters of one venue.
 pub struct Meters {
     updates: Labelled,
     reconnects: Labelled,
     unreadable: Labelled,
-    panics: Counter,
 }
 
 impl Meters {
@@ -44,7 +52,6 @@ impl Meters {
             updates: Labelled::new("rates_updates_total", "outcome", venue),
             reconnects: Labelled::new("rates_venue_reconnects_total", "reason", venue),
             unreadable: Labelled::new("rates_frames_unreadable_total", "reason", venue),
-            panics: metrics::counter!("rates_panics_total"),
         }
     }
 
@@ -61,11 +68,6 @@ impl Meters {
     /// A frame could not be read.
     pub fn unreadable(&self, reason: &'static str) {
         self.unreadable.add(reason);
-    }
-
-    /// A feed failed inside the program.
-    pub fn panic(&self) {
-        self.panics.increment(1);
     }
 }
 

@@ -281,6 +281,10 @@ impl Open {
     }
 
     async fn read(&mut self, frame: Frame<'_>, now: Timestamp) -> Result<(), Ended> {
+        if let Some(tap) = &self.session.context.tap {
+            let (Frame::Text(bytes) | Frame::Binary(bytes)) = frame;
+            tap.frame(bytes);
+        }
         if self.parse(frame, now) {
             let mut said = std::mem::take(&mut self.said);
             for said in said.drain(..) {

@@ -47,6 +47,8 @@ struct Failure {
     until: Option<Timestamp>,
     /// Whether the round's other requests would fare no better.
     is_everywhere: bool,
+    /// Whether nothing came as far as the venue: no name, no network, nobody listening.
+    is_unreached: bool,
 }
 
 struct Round {
@@ -56,7 +58,8 @@ struct Round {
     etags: HashMap<String, String>,
 }
 
-/// After so many failures in a row a loop is no faster than its interval.
+/// After so many failures in a row a loop is no faster than its interval, if the venue had work with them. One
+/// that was not even reached is tried again like any connection: its interval may be minutes.
 const FAILURES_QUICK: u32 = 3;
 
 impl Poll {
@@ -93,7 +96,7 @@ impl Poll {
                     interval
                 }
                 Err(failure) => {
-                    let quick = backoff.failures() < FAILURES_QUICK;
+                    let quick = failure.is_unreached || backoff.failures() < FAILURES_QUICK;
                     let wait = backoff.next_wait(&mut random);
                     let wait = if quick { wait } else { wait.max(interval) };
                     let until = failure.until.unwrap_or_else(|| plus(now, wait));
@@ -163,10 +166,16 @@ impl Round {
         }
         host.turn(Kind::Request, self.http.budget, &context.clock).await;
         let etag = self.etags.get(&request.url).cloned();
+        let mut headers = request.headers.clone();
+        // A row is not trusted, and may name any address: the operator's key goes to the venue's own alone, and
+        // to machines that the operator has opened by hand.
+        if self.poll.url.is_none() || self.http.is_own(&request.url) || context.guard.is_opened(&url) {
+            headers.extend_from_slice(&request.key_headers);
+        }
         let ask = Ask {
             method: "GET",
             url: &request.url,
-            headers: &request.headers,
+            headers: &headers,
             etag: etag.as_deref(),
             timeout: Duration::from_millis(self.http.timeout_ms),
             body_bytes_max: self.http.body_bytes_max,
@@ -174,7 +183,10 @@ impl Round {
         match context.http.fetch(&ask).await {
             Ok(answer) => self.answered(request, answer, &host).await,
             Err(FetchError::Blocked(blocked)) => Err(self.blocked(blocked.to_string())),
-            Err(error) => Err(failure(format!("{}: {error}", words::address(&url)))),
+            Err(error) => {
+                let is_unreached = matches!(&error, FetchError::Failed(cause) if cause.is_connect());
+                Err(Failure { is_unreached, ..failure(format!("{}: {error}", words::address(&url))) })
+            }
         }
     }
 
@@ -191,6 +203,9 @@ impl Round {
             return Ok(());
         }
         let is_good = (200..300).contains(&status);
+        if let Some(tap) = &self.poll.context.tap {
+            tap.frame(&answer.body);
+        }
         let problem = self.answers.read(request, &answer.body, is_good, now);
         let told = problem.as_ref().map(|(_, words)| format!(": {words}")).unwrap_or_default();
         let means = problem.as_ref().map(|(means, _)| *means);
@@ -259,7 +274,13 @@ impl Round {
 }
 
 fn failure(words: String) -> Failure {
-    Failure { state: ConnectionState::BackingOff, words, until: None, is_everywhere: true }
+    Failure {
+        state: ConnectionState::BackingOff,
+        words,
+        until: None,
+        is_everywhere: true,
+        is_unreached: false,
+    }
 }
 
 fn rate_limited(words: String, until: Timestamp) -> Failure {

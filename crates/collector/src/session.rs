@@ -16,6 +16,8 @@ pub struct Session {
     pub venue: Arc<Venue>,
     /// The address, before its variables are filled in.
     pub url: String,
+    /// The row's own address, which the token call follows.
+    pub origin: Option<String>,
     /// What is wanted of it.
     pub wants: watch::Receiver<Wants>,
     /// Whether it replaces a session that still runs, and must deliver what that one does.

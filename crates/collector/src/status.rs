@@ -9,7 +9,7 @@ use crate::{
 use broker::Broker;
 use clock::Clock;
 use compact_str::CompactString;
-use market::{ConnectionState, Pair, PairState, PairStatus, RowStatus, Timestamp, VenueId, VenueStatus};
+use market::{Pair, PairState, PairStatus, RowStatus, Timestamp, VenueId, VenueStatus};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -128,21 +128,10 @@ impl Report {
         timing: Timing,
         stop: CancellationToken,
     ) {
-        let up = metrics::gauge!("rates_venue_up", "venue" => self.venue.to_string());
-        let last_event =
-            metrics::gauge!("rates_venue_last_event_timestamp_seconds", "venue" => self.venue.to_string());
         let (mut fared, mut published_at) = (0, Timestamp::from_millis(i64::MIN / 2_000));
         loop {
             let now = clock.now();
             let status = self.status(now);
-            up.set(if status.connections.iter().any(|c| c.state == ConnectionState::Live) {
-                1.0
-            } else {
-                0.0
-            });
-            if let Some(at) = status.pairs.iter().filter_map(|pair| pair.last_data_at).max() {
-                last_event.set(seconds(at));
-            }
             let pairs = status.pairs.len();
             broker.publish_status(status);
             if stop.is_cancelled() {
@@ -171,11 +160,6 @@ impl Report {
             }
         }
     }
-}
-
-#[expect(clippy::float_arithmetic, reason = "a metric is a float; no price is made of it")]
-fn seconds(at: Timestamp) -> f64 {
-    at.millis() as f64 / 1_000.0
 }
 
 /// From doing well to doing badly.

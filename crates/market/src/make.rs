@@ -181,6 +181,13 @@ pub fn make(pair: &Pair, venues: &[Quoting<'_>], sources_min: u32, now: Timestam
     Some(Made { rate, parts })
 }
 
+impl Rate {
+    /// The rate of a pair that is tracked, and of which nothing was ever seen.
+    pub fn unseen(pair: &Pair) -> Rate {
+        empty(pair, RateState::Expired, None, None)
+    }
+}
+
 fn empty(pair: &Pair, state: RateState, newest: Option<&Seen>, changes_at: Option<Timestamp>) -> Rate {
     Rate {
         pair: pair.clone(),

@@ -57,6 +57,11 @@ impl Pair {
         &self.quote
     }
 
+    /// Whether the asset is one of its two.
+    pub fn has(&self, asset: &Asset) -> bool {
+        self.base() == asset || self.quote() == asset
+    }
+
     /// The same pair seen from the other side: `USD-BTC` for `BTC-USD`.
     #[must_use]
     pub fn inverse(&self) -> Pair {

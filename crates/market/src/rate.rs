@@ -84,7 +84,8 @@ pub struct Rate {
     pub basis: Basis,
     /// Whether it is still good.
     pub state: RateState,
-    /// What is not as it should be: `venue_down:NAME`, `cache_only`, `few_sources`, `clock_skew`.
+    /// What is not as it should be: `venue_down:NAME`, `cache_only`, `few_sources`, `clock_skew`; of a cross
+    /// also `assumed:ONE=OTHER`.
     pub degraded: Vec<String>,
     /// The bid: the median over the sources used (of one source: its bid), so that it stays below the ask.
     pub bid: Option<Price>,

@@ -239,6 +239,9 @@ pub enum PairsCommand {
     /// Track a pair, or lists of them: `bitcoin,ethereum-rub,usd`.
     #[command(before_help = include_str!("../help/pairs-add.txt"))]
     Add(PairsAddArgs),
+    /// Find what which venue calls how, in the venues' own lists of symbols.
+    #[command(before_help = include_str!("../help/pairs-search.txt"))]
+    Search(PairsSearchArgs),
     /// Stop tracking a row for good.
     #[command(before_help = include_str!("../help/pairs-remove.txt"))]
     Remove(RowArgs),
@@ -255,7 +258,7 @@ pub enum PairsCommand {
 pub struct PairsAddArgs {
     /// The pair, or lists of them.
     pub pair: String,
-    /// The venue.
+    /// The venue; `all` = a row at every venue whose file can spell the pair.
     #[arg(long, value_name = "NAME")]
     pub venue: String,
     /// Another address than the venue's own.
@@ -276,6 +279,39 @@ pub struct PairsAddArgs {
     /// The store.
     #[command(flatten)]
     pub store: StoreArgs,
+}
+
+/// `rates pairs search`
+#[derive(Debug, Args)]
+pub struct PairsSearchArgs {
+    /// An asset, a pair, a symbol, or a part of one.
+    pub text: String,
+    /// Only this venue.
+    #[arg(long, value_name = "NAME")]
+    pub venue: Option<String>,
+    /// Ask this address in place of the venues' own: a proxy, or a copy.
+    #[arg(long, value_name = "URL")]
+    pub url_base: Option<String>,
+    /// A network that is not public and may be connected to all the same; may be repeated.
+    #[arg(long, value_name = "CIDR")]
+    pub allow_private: Vec<String>,
+    /// JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+impl PairsSearchArgs {
+    /// What they say about the configuration.
+    pub fn flags(&self) -> Flags {
+        let mut flags = self.store.flags();
+        if !self.allow_private.is_empty() {
+            flags.values.push(("allow_private", "--allow-private", Value::List(self.allow_private.clone())));
+        }
+        flags
+    }
 }
 
 /// A row by its number.
@@ -304,6 +340,9 @@ pub enum VenuesCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Connect once for real, and show what the venue sends and what is made of it.
+    #[command(before_help = include_str!("../help/venues-test.txt"))]
+    Test(TestArgs),
     /// Read recorded traffic of a venue: one JSON line per price.
     #[command(before_help = include_str!("../help/venues-decode.txt"))]
     Decode {
@@ -324,6 +363,38 @@ pub enum VenuesCommand {
     /// Remove a venue file from the store.
     #[command(before_help = include_str!("../help/venues-remove.txt"))]
     Remove(VenueArgs),
+}
+
+/// `rates venues test`
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// The venue file.
+    pub file: PathBuf,
+    /// The pair: BASE-QUOTE.
+    pub pair: String,
+    /// Replaces the venue's address, as in a row.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// A network that is not public and may be connected to all the same; may be repeated.
+    #[arg(long, value_name = "CIDR")]
+    pub allow_private: Vec<String>,
+    /// JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The configuration file; without it ./rates.toml, if there is one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl TestArgs {
+    /// What they say about the configuration.
+    pub fn flags(&self) -> Flags {
+        let mut flags = Flags { config: self.config.clone(), values: Vec::new() };
+        if !self.allow_private.is_empty() {
+            flags.values.push(("allow_private", "--allow-private", Value::List(self.allow_private.clone())));
+        }
+        flags
+    }
 }
 
 /// A venue by its name.

@@ -141,9 +141,9 @@ pub fn value_of(rate: &RateAnswer) -> String {
 /// What is to be known about a rate, in words.
 fn notes_of(rate: &RateAnswer) -> String {
     let mut notes = Vec::new();
-    notes.extend(rate.demo.then(|| "demo: invented".to_owned()));
+    notes.extend(rate.demo.then(|| "a demo: the price is invented".to_owned()));
     notes.extend(rate.degraded.iter().cloned());
-    notes.join(" ")
+    notes.join("; ")
 }
 
 fn for_people(rate: &RateAnswer) -> String {
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(rate_line(&rate), "BTC-USDT\t64348.95\tfresh\t812\ta,b\n");
         assert_eq!(
             for_people(&rate),
-            "BTC-USDT  64348.95  fresh, 812ms old  (2 of 3: a, b)\n  demo: invented few_sources\n"
+            "BTC-USDT  64348.95  fresh, 812ms old  (2 of 3: a, b)\n  a demo: the price is invented; few_sources\n"
         );
     }
 

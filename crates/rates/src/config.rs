@@ -6,12 +6,12 @@ use crate::{
     secret::{Address, Secret},
     span,
     values::{
-        LogFormat, Role, address, filter, format, list, networks, pairs, prefix, rate_limit, roles, socket,
-        span_ms, text,
+        LogFormat, Role, address, filter, format, list, networks, pairs, prefix, rate_limit, roles, same_as,
+        socket, span_ms, text,
     },
 };
 use ipnet::IpNet;
-use market::Pair;
+use market::{Asset, Pair};
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -30,6 +30,7 @@ pub const KEYS: &[Key] = &[
     Key { name: "stale_after", customary: None },
     Key { name: "expire_after", customary: None },
     Key { name: "ready_pairs", customary: None },
+    Key { name: "same_as", customary: None },
     Key { name: "log.filter", customary: None },
     Key { name: "log.format", customary: None },
     Key { name: "api.rate_limit", customary: None },
@@ -77,6 +78,8 @@ pub struct Config {
     pub expire_after_ms: i64,
     /// What must have been fresh once before `/readyz` says ok; none = any one.
     pub ready_pairs: Vec<Pair>,
+    /// Assets that crosses may take for one another.
+    pub same_as: Vec<(Asset, Asset)>,
     /// Requests per second and address; `None` = any number.
     pub rate_limit: Option<u32>,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -202,6 +205,9 @@ impl Reading {
         let tenfold = stale_after_ms.saturating_mul(10);
         let expire_after_ms = self.key("expire_after", tenfold, span_ms, |ms| span::show_ms(*ms));
         let ready_pairs = self.key("ready_pairs", Vec::new(), pairs, |all| join(all));
+        let same_as = self.key("same_as", Vec::new(), same_as, |all| {
+            all.iter().map(|(one, other)| format!("{one}={other}")).collect::<Vec<_>>().join(",")
+        });
         // RUST_LOG is what people who know Rust programs try first.
         let customary = environment.get("RUST_LOG").filter(|f| !f.trim().is_empty()).cloned();
         let log_filter =
@@ -254,6 +260,7 @@ impl Reading {
             stale_after_ms,
             expire_after_ms,
             ready_pairs,
+            same_as,
             rate_limit,
             trusted_proxies,
             log_filter,
@@ -321,6 +328,9 @@ mod tests {
                 "BTC",
                 "RATES_READY_PAIRS: ready_pairs: \"BTC\": a pair is written BASE-QUOTE",
             ),
+            ("RATES_SAME_AS", "USDT", "RATES_SAME_AS: same_as: \"USDT\": write two assets"),
+            ("RATES_SAME_AS", "USDT=tether", "RATES_SAME_AS: same_as: \"USDT=tether\": write two assets"),
+            ("RATES_SAME_AS", "USDT=", "RATES_SAME_AS: same_as: \"USDT=\": the name of an asset is empty"),
             ("RATES_LOG__FORMAT", "xml", "RATES_LOG__FORMAT: log.format: \"xml\": write human or json"),
             ("RATES_LOG__FILTER", "info,rates=loud", "RATES_LOG__FILTER: log.filter: "),
             ("RATES_PREFIX", "a b", "RATES_PREFIX: prefix: letters"),
@@ -345,6 +355,9 @@ mod tests {
                 .unwrap();
         assert_eq!(join(&config.allow_private), "10.0.0.0/8,::1/128");
         assert_eq!(join(&config.ready_pairs), "BTC-USDT");
+        let config = load(&[("RATES_SAME_AS", "tether = usd, XBT=wbtc")], &[]).unwrap();
+        let shown = config.shown.iter().find(|shown| shown.key == "same_as").unwrap();
+        assert_eq!(shown.value, "USDT=USD,BTC=WBTC");
     }
 
     #[test]

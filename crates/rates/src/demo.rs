@@ -9,7 +9,7 @@ use crate::{
     service::Service,
     stop, telemetry,
     values::LogFormat,
-    venue_files::VenueFiles,
+    venue_files::{self, VenueFiles},
 };
 use clock::Clock;
 use ipnet::IpNet;
@@ -39,7 +39,10 @@ pub fn demo(args: &DemoArgs) -> Outcome {
         let venues_stop = CancellationToken::new();
         let _stop_venues = venues_stop.clone().drop_guard();
         let listener = run::bind(args.listen).await?;
-        let venues = VenueFiles::load(None)?.check()?;
+        let files = VenueFiles::load(None)?;
+        let mut venues = files.check()?;
+        let demo = venue_files::demo_venues()?;
+        venues.retain(|venue| demo.contains(venue.id()));
         let (venues, simulated) = simulate(venues, args.seed, &venues_stop).await?;
         let switches = run::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
         begin(&listener, &switches, &simulated);
@@ -47,6 +50,7 @@ pub fn demo(args: &DemoArgs) -> Outcome {
         let service = Service {
             config: config(),
             venues,
+            files,
             // No keys: they would change what is asked, and belong to the real venues.
             environment: Arc::new(|_| None),
             seed: Seed { rows: rows(&simulated), venues: Vec::new() },

@@ -88,10 +88,9 @@ impl Failure {
     /// What the store says, in exit codes: silence is 69, a newer schema or a wrong address 78, a duplicate 1.
     pub fn store(error: StoreError) -> Failure {
         let exit = match &error {
-            StoreError::Address { .. }
-            | StoreError::NotYet { .. }
-            | StoreError::Unusable { .. }
-            | StoreError::NewerSchema { .. } => Exit::Config,
+            StoreError::Address { .. } | StoreError::Unusable { .. } | StoreError::NewerSchema { .. } => {
+                Exit::Config
+            }
             StoreError::Unavailable(_) => Exit::Unavailable,
             StoreError::Conflict(_) => Exit::Failure,
         };

@@ -4,9 +4,10 @@
 use async_trait::async_trait;
 use market::Timestamp;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use store::{
-    ApiKey, ApiKeys, NewTradeRow, Store, StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile,
-    VenueFiles,
+    ApiKey, ApiKeys, Candle, CandleRange, Candles, Interval, Lease, Leases, NewTradeRow, Store, StoreError,
+    TradeInfo, TradeRow, TradeRowChange, VenueFile, VenueFiles,
 };
 use tokio::sync::watch;
 
@@ -51,7 +52,8 @@ impl LateStore {
         }
     }
 
-    fn opened(&self) -> Result<&dyn Store, StoreError> {
+    /// The store, if there is one by now.
+    pub fn opened(&self) -> Result<&dyn Store, StoreError> {
         self.store.get().map(|store| &**store).ok_or_else(|| StoreError::Unavailable(Box::new(NotYet)))
     }
 }
@@ -103,6 +105,35 @@ impl ApiKeys for LateStore {
     }
     async fn api_key_by_hash(&self, hash: &str) -> Result<Option<ApiKey>, StoreError> {
         self.opened()?.api_key_by_hash(hash).await
+    }
+}
+
+#[async_trait]
+impl Candles for LateStore {
+    async fn put_candles(&self, candles: &[Candle]) -> Result<(), StoreError> {
+        self.opened()?.put_candles(candles).await
+    }
+    async fn candles(&self, range: &CandleRange) -> Result<Vec<Candle>, StoreError> {
+        self.opened()?.candles(range).await
+    }
+    async fn remove_candles_before(&self, interval: Interval, before: Timestamp) -> Result<u64, StoreError> {
+        self.opened()?.remove_candles_before(interval, before).await
+    }
+}
+
+#[async_trait]
+impl Leases for LateStore {
+    async fn acquire_lease(&self, name: &str, holder: &str, keep: Duration) -> Result<bool, StoreError> {
+        self.opened()?.acquire_lease(name, holder, keep).await
+    }
+    async fn renew_leases(&self, holder: &str, keep: Duration) -> Result<Vec<String>, StoreError> {
+        self.opened()?.renew_leases(holder, keep).await
+    }
+    async fn release_lease(&self, name: &str, holder: &str) -> Result<bool, StoreError> {
+        self.opened()?.release_lease(name, holder).await
+    }
+    async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        self.opened()?.leases().await
     }
 }
 

@@ -4,9 +4,10 @@
 use crate::{
     config::{Config, Flags},
     exit::{Exit, Failure},
-    layers::{ConfigError, process_environment},
+    layers::{self, ConfigError, process_environment},
     venue_files::{self, VenueFiles},
 };
+use collector::Environment;
 use std::{sync::Arc, time::Duration};
 use store::{Seed, Store};
 
@@ -46,4 +47,16 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
         Ok(opened) => opened.map_err(Failure::store),
         Err(_) => Err(Failure::say(Exit::Unavailable, format!("{} does not answer", config.store))),
     }
+}
+
+/// The process's environment for venue files: a variable, or the file that `…_FILE` names.
+pub fn environment() -> Environment {
+    let environment = process_environment();
+    Arc::new(move |name| match layers::variable(&environment, name) {
+        Ok(found) => found.map(|(value, _)| value),
+        Err(error) => {
+            tracing::warn!("{error}");
+            None
+        }
+    })
 }

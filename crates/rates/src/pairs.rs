@@ -7,6 +7,7 @@ use crate::{
     known::Known,
     opening,
     output::{self, Form},
+    pairs_everywhere, pairs_search,
     secret::without_password,
     span,
     states::States,
@@ -21,7 +22,9 @@ use url::Url;
 pub async fn pairs(command: &PairsCommand) -> Outcome {
     match command {
         PairsCommand::List(args) => list(args).await,
+        PairsCommand::Add(args) if args.venue == pairs_everywhere::ALL => pairs_everywhere::add(args).await,
         PairsCommand::Add(args) => add(args).await,
+        PairsCommand::Search(args) => pairs_search::search(args).await,
         PairsCommand::Remove(args) => remove(args).await,
         PairsCommand::Enable(args) => switch(args, true).await,
         PairsCommand::Disable(args) => switch(args, false).await,
@@ -100,11 +103,13 @@ async fn add(args: &PairsAddArgs) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn usage(what: impl std::fmt::Display, why: impl std::fmt::Display) -> Failure {
+/// A command line that makes no sense.
+pub fn usage(what: impl std::fmt::Display, why: impl std::fmt::Display) -> Failure {
     Failure::say(Exit::Usage, format!("{what}: {why}"))
 }
 
-fn new_row(args: &PairsAddArgs) -> Result<NewTradeRow, Failure> {
+/// The row that the arguments ask for.
+pub fn new_row(args: &PairsAddArgs) -> Result<NewTradeRow, Failure> {
     let time = |flag: &str, text: &Option<String>| match text.as_deref().map(span::parse_ms) {
         None => Ok(None),
         Some(Ok(ms)) if ms > 0 => Ok(Some(ms)),

@@ -5,14 +5,12 @@ use crate::{
     args::RunArgs,
     config::Config,
     exit::{Exit, Failure, Outcome},
-    layers::{self, process_environment},
     opening, roles,
     service::Service,
     stop, telemetry,
 };
 use clock::Clock;
-use collector::Environment;
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +30,8 @@ pub fn run(args: &RunArgs) -> Outcome {
         let venues = opening::venue_files(&config)?;
         let service = Service {
             venues: venues.check()?,
-            environment: environment(),
+            files: venues,
+            environment: opening::environment(),
             seed: opening::seed()?,
             demo: false,
             metrics: seen.metrics.clone(),
@@ -72,18 +71,6 @@ fn begin(config: &Config, listener: &TcpListener) {
     let url = url(listener);
     tracing::info!(store = %config.store, broker = %config.broker, "listening on {url}");
     tracing::info!("try: curl {url}/api/v1/rates/BTC-USDT");
-}
-
-/// The process's environment for venue files: a variable, or the file that `…_FILE` names.
-fn environment() -> Environment {
-    let environment = process_environment();
-    Arc::new(move |name| match layers::variable(&environment, name) {
-        Ok(found) => found.map(|(value, _)| value),
-        Err(error) => {
-            tracing::warn!("{error}");
-            None
-        }
-    })
 }
 
 /// Runs a service on all cores.

@@ -7,14 +7,16 @@ use crate::{
     fatal::Tasks,
     health::{Health, known_venues},
     late_store::LateStore,
-    reach, stop,
+    policies, reach, stop,
     values::Role,
+    venue_files::VenueFiles,
 };
 use api::{Parts, RateLimit};
 use board::{Board, Options};
 use broker::{Broker, BrokerHealth};
 use clock::Clock;
 use collector::{Catalogue, Environment};
+use market::VenueId;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{sync::Arc, time::Duration};
 use store::{Seed, Store};
@@ -37,6 +39,8 @@ pub struct Service {
     pub config: Config,
     /// Venues, built in and of the directory.
     pub venues: Vec<Arc<Venue>>,
+    /// Their files.
+    pub files: VenueFiles,
     /// Where venue files find their keys.
     pub environment: Environment,
     /// The first rows of a new store.
@@ -67,8 +71,10 @@ impl Service {
             stale_after_ms: config.stale_after_ms,
             expire_after_ms: config.expire_after_ms,
             demo: self.demo,
+            same_as: config.same_as.clone(),
         };
         let board = board::follow(broker.clone(), cache.clone(), self.clock, options, stop.clone()).await;
+        tasks.run(policies::follow(store.clone(), board.clone()));
         if config.roles.contains(&Role::Api) {
             let health = Health::watch(&tasks, store.clone(), broker.clone(), cache.clone());
             self.start_api(&tasks, listener, board.clone(), store.clone(), health);
@@ -110,7 +116,7 @@ impl Service {
     ) {
         let builtin = self.venues.iter().map(|venue| venue.id().to_string()).collect();
         let known = known_venues(tasks, builtin, store.clone());
-        let metrics = self.metrics.clone();
+        let (metrics, files) = (self.metrics.clone(), self.files.clone());
         let parts = Parts {
             board,
             store: Some(store),
@@ -123,6 +129,8 @@ impl Service {
                     Err(format!("there is no venue {id}"))
                 }
             }),
+            venue_check: Arc::new(checked),
+            venue_text: Arc::new(move |id| files.text(id).map(str::to_owned)),
         };
         let settings = api::Settings {
             demo: self.demo,
@@ -156,6 +164,16 @@ impl Service {
             Ok(())
         });
     }
+}
+
+/// Compiles a venue file that came over HTTP, and runs its examples.
+fn checked(id: &VenueId, text: &str) -> Result<usize, api::VenueMistake> {
+    let venue = Venue::parse(id, &format!("store:{id}"), text).map(Arc::new);
+    venue.and_then(|venue| venue.check_examples()).map_err(|error| api::VenueMistake {
+        line: error.line,
+        key: error.key,
+        reason: error.reason,
+    })
 }
 
 /// Opens the store and fills it in; waits while it does not answer, ends the service if it never will.

@@ -3,7 +3,7 @@
 
 use crate::{layers::Value, near::did_you_mean, secret::Address, span};
 use ipnet::IpNet;
-use market::Pair;
+use market::{Asset, Pair};
 use std::net::{IpAddr, SocketAddr};
 
 /// What a process runs.
@@ -143,6 +143,17 @@ pub fn span_ms(value: &Value) -> Result<i64, String> {
 /// Pairs in any usual spelling.
 pub fn pairs(value: &Value) -> Result<Vec<Pair>, String> {
     each(value, |item| Pair::parse(item).map_err(|error| error.to_string()))
+}
+
+/// Assets taken for one another: `USDT=USD`.
+pub fn same_as(value: &Value) -> Result<Vec<(Asset, Asset)>, String> {
+    let form = || "write two assets that are taken for one another, such as USDT=USD".to_owned();
+    each(value, |item| {
+        let (one, other) = item.split_once('=').ok_or_else(form)?;
+        let asset = |text: &str| Asset::parse(text).map_err(|error| format!("{error}; {}", form()));
+        let (one, other) = (asset(one)?, asset(other)?);
+        if one == other { Err(form()) } else { Ok((one, other)) }
+    })
 }
 
 /// A filter of log lines, in the form of `RUST_LOG`.

@@ -64,6 +64,11 @@ impl VenueFiles {
         self.files.iter()
     }
 
+    /// The text of one file.
+    pub fn text(&self, id: &VenueId) -> Option<&str> {
+        self.files.get(id).map(|file| file.text.as_str())
+    }
+
     /// Compiles every file; a broken one ends with 78 and `file:line: key: reason`.
     pub fn check(&self) -> Result<Vec<Arc<Venue>>, Failure> {
         self.iter().map(|(id, file)| parse(id, file)).collect()
@@ -99,7 +104,16 @@ struct SeedRow {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SeedFile {
+    /// The venues of `rates demo`.
+    demo: Vec<String>,
     row: Vec<SeedRow>,
+}
+
+/// The venues that `rates demo` simulates.
+pub fn demo_venues() -> Result<Vec<VenueId>, Failure> {
+    let seed: SeedFile = toml::from_str(SEED).context(SEED_FILE)?;
+    let id = |name: &String| VenueId::parse(name).with_context(|| format!("{SEED_FILE}: demo: {name}"));
+    Ok(seed.demo.iter().map(id).collect::<Result<_, _>>()?)
 }
 
 /// The first rows of a new store.
@@ -137,6 +151,15 @@ mod tests {
         assert_eq!(failure.exit, Exit::Config);
         assert!(failure.to_string().contains("My Venue.toml"), "{failure}");
         assert_eq!(VenueFiles::load(Some(&dir.path().join("nowhere"))).unwrap_err().exit, Exit::Config);
+    }
+
+    #[test]
+    fn the_demo_has_venues_and_all_are_built_in() {
+        let demo = demo_venues().unwrap();
+        assert!(!demo.is_empty());
+        for id in demo {
+            assert!(FILES.iter().any(|(name, _)| *name == id.as_str()), "{id}");
+        }
     }
 
     #[test]

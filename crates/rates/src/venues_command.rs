@@ -9,6 +9,7 @@ use crate::{
     output::{self, Form},
     states::{States, UNKNOWN},
     venue_files::{self, VenueText},
+    venue_trial,
 };
 use clock::Clock;
 use serde_json::Value;
@@ -21,6 +22,7 @@ pub async fn venues(command: &VenuesCommand) -> Outcome {
         VenuesCommand::List(args) => list(args).await,
         VenuesCommand::Show(args) => show(args).await,
         VenuesCommand::Check { files } => check(files.iter().map(std::path::PathBuf::as_path)),
+        VenuesCommand::Test(args) => venue_trial::test(args).await,
         VenuesCommand::Decode { file, recording } => decode(file, recording),
         VenuesCommand::Add { file, store } => add(file, store).await,
         VenuesCommand::Remove(args) => remove(args).await,

@@ -29,6 +29,8 @@ fn exit_codes_are_the_contract_s() {
     std::fs::write(dir.path().join("broken.toml"), "title = ").unwrap();
     std::fs::write(dir.path().join("text.toml"), "[log]\nformat = \"xml\"\n").unwrap();
     let server = nobody();
+    let nobody_ws = nobody().replace("http", "ws");
+    let kraken = concat!(env!("CARGO_MANIFEST_DIR"), "/../../venues/kraken.toml");
     for (arguments, code, said) in [
         (vec!["--version"], 0, ""),
         (vec!["config", "check"], 0, "the configuration is good"),
@@ -57,6 +59,23 @@ fn exit_codes_are_the_contract_s() {
         (vec!["healthcheck", "--url", &server], 69, "does not answer"),
         (vec!["venues", "check", "broken.toml"], 78, "broken.toml:1: "),
         (vec!["venues", "check", "nowhere.toml"], 78, "nowhere.toml: cannot be read"),
+        (vec!["venues", "test", "broken.toml", "BTC-USD"], 78, "broken.toml:1: "),
+        (vec!["venues", "test", kraken, "BTCUSD"], 78, "currency_pair"),
+        (
+            vec!["venues", "test", kraken, "BTC-USD", "--url", &nobody_ws],
+            78,
+            "refused address: url: 127.0.0.1 is loopback",
+        ),
+        (
+            vec!["venues", "test", kraken, "BTC-USD", "--url", &nobody_ws, "--allow-private", "here"],
+            78,
+            "network",
+        ),
+        (
+            vec!["venues", "test", kraken, "BTC-USD", "--url", &nobody_ws, "--allow-private", "127.0.0.0/8"],
+            69,
+            "no connection: ",
+        ),
         (vec!["config", "check", "--config", "text.toml"], 78, "text.toml:2: log.format: \"xml\""),
         (vec!["config", "check", "--config", "nowhere.toml"], 78, "nowhere.toml: file: cannot be read"),
         (vec!["migrate", "--store", "mysql://h/d"], 78, "mysql"),

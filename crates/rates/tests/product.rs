@@ -147,6 +147,22 @@ fn the_demo_serves_moves_breaks_honestly_and_stops() {
     assert!(original["courses"][0]["value"].is_number(), "{original}");
     assert_eq!(http("GET", &url, "/readyz").0, 200);
 
+    // Every simulated venue passes a trial by its own file.
+    let venues = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../venues");
+    let rows = json(&url, "/api/v1/trade-info");
+    for row in rows["trade_info"].as_array().unwrap() {
+        let (name, place) = (row["venue"].as_str().unwrap(), row["url"].as_str().unwrap());
+        let file = venues.join(format!("{name}.toml")).display().to_string();
+        let pair = if place.starts_with("ws") { "BTC-USDT" } else { "BTC-USD" };
+        let own = ["--url", place, "--allow-private", "127.0.0.1/32", "--json"];
+        let tried = ask(&[["venues", "test", file.as_str(), pair].as_slice(), &own].concat());
+        let said = String::from_utf8_lossy(&tried.stdout).into_owned();
+        assert_eq!(tried.status.code(), Some(0), "{name}: {said}{}", String::from_utf8_lossy(&tried.stderr));
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(said["outcome"], "ticks", "{said}");
+        assert_eq!(said["frames"][0]["ticks"][0]["pair"], pair, "{said}");
+    }
+
     for (arguments, code) in [
         (vec!["get", "BTC-USDT", "--url", &url], 0),
         (vec!["get", "btc", "usdt", "--explain", "--url", &url], 0),
@@ -249,6 +265,38 @@ fn a_run_without_a_reachable_venue_says_so_serves_and_stops() {
     };
     assert_eq!(write("rk_wrong"), 401);
     assert_eq!(write(key.trim()), 201);
+
+    // A venue file over HTTP: refused with its place, kept, used by rows, and removed again.
+    let bearer = format!("Bearer {}", key.trim());
+    let ask = |method: &str, path: &str, body: &str| {
+        request(method, &url, path, &[("authorization", &bearer)], body)
+    };
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../venues/kraken.toml");
+    let file = std::fs::read_to_string(file).unwrap();
+    let body = |text: &str| serde_json::json!({"name": "mine", "text": text}).to_string();
+    let (status, said) = ask("POST", "/api/v1/venues", &body(&file.replace("wss://", "gopher://")));
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (status, &said["code"], &said["key"]),
+        (400, &"bad_venue_file".into(), &"ws.url".into()),
+        "{said}"
+    );
+    let line = file.lines().position(|line| line.contains("wss://")).unwrap() + 1;
+    assert_eq!(said["line"], line, "{said}");
+    assert_eq!(ask("POST", "/api/v1/venues", &body(&file)).0, 201);
+    assert_eq!(ask("GET", "/api/v1/venues/mine", "").1, file);
+    let row = format!(r#"{{"venue":"mine","currency_pair":"BTC-USD","url":"ws://{gone}/ws"}}"#);
+    let added = wait_for("the new venue", || {
+        let (status, said) = ask("POST", "/api/v1/trade-info", &row);
+        (status == 201).then(|| serde_json::from_str::<Value>(&said).unwrap())
+    });
+    let id = added["id"].as_i64().unwrap();
+    let invalid =
+        |wanted: bool| state(id).filter(|state| state != "unknown" && (state == "invalid") == wanted);
+    wait_for("a row of the new venue that runs", || invalid(false));
+    assert_eq!(ask("DELETE", "/api/v1/venues/mine", "").0, 204);
+    wait_for("a row without its venue", || invalid(true));
+    assert_eq!(ask("DELETE", "/api/v1/venues/kraken", "").0, 404, "built in");
     run.signal("-INT");
     assert_eq!(run.code(), Some(0));
 }

@@ -40,7 +40,8 @@ pub struct DecodeSummary {
 #[derive(Serialize)]
 struct Row<'a> {
     line: usize,
-    symbol: &'a str,
+    /// `None` = the frame does not say.
+    symbol: Option<&'a str>,
     pair: Option<&'a Pair>,
     last: Option<Price>,
     bid: Option<Price>,
@@ -54,7 +55,7 @@ impl<'a> Row<'a> {
     fn of(line: usize, seen: &'a Observation) -> Row<'a> {
         Row {
             line,
-            symbol: &seen.symbol,
+            symbol: Some(&*seen.symbol).filter(|symbol| !symbol.is_empty()),
             pair: seen.pair.as_ref(),
             last: seen.last,
             bid: seen.bid,
@@ -87,7 +88,7 @@ pub fn decode(
             readers.clear();
         }
         let key = (line.transport, line.url.clone(), line.connection);
-        let reader = readers.entry(key).or_insert_with(|| venue.reader_of_everything());
+        let reader = readers.entry(key).or_insert_with(|| venue.reader_of_recordings());
         summary.frames += 1;
         said.clear();
         if let Err(unreadable) = reader.read(frame(&line), &mut said) {

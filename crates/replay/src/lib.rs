@@ -35,4 +35,4 @@ pub use decode::{DecodeSummary, decode};
 pub use error::{Error, RecordingError};
 pub use playback::{Playback, play};
 pub use recording::Recording;
-pub use simulated::{SimulatedVenue, Simulation, serve_controls, simulate, simulate_with};
+pub use simulated::{SimulatedVenue, Simulation, can_simulate, serve_controls, simulate, simulate_with};

@@ -92,6 +92,10 @@ impl Session {
                 None => Ok(()),
             },
             Heard::Subscribe(symbols) => self.subscribe(symbols).await,
+            Heard::Replace(symbols) => {
+                self.subscribed.retain(|number| symbols.contains(number));
+                self.subscribe(symbols).await
+            }
             Heard::Unsubscribe(symbols) => {
                 self.subscribed.retain(|number| !symbols.contains(number));
                 Ok(())

@@ -87,6 +87,11 @@ pub async fn simulate(
     simulate_with(venues, Simulation::new(seed), stop).await
 }
 
+/// Whether a venue can be simulated; the error says why not.
+pub fn can_simulate(venue: &Arc<Venue>) -> Result<(), Error> {
+    Spoken::of(venue, &walk::pairs()).map(|_| ())
+}
+
 /// As [`simulate`], on other terms.
 pub async fn simulate_with(
     venues: &[Arc<Venue>],
@@ -116,9 +121,14 @@ pub async fn simulate_with(
 /// The addresses for a row: the real ones with this server in the place of scheme and host.
 fn urls(spoken: &Spoken, addr: SocketAddr) -> (Option<String>, Option<String>) {
     let here = |scheme: &str, real: &str| {
+        // An address from a token call has no path that anybody knows before the call.
+        if real.starts_with('{') {
+            return format!("{scheme}://{addr}/");
+        }
         let rest = real.split_once("://").map_or(real, |(_, rest)| rest);
         let path = rest.find(['/', '?']).map_or("", |at| &rest[at..]);
-        format!("{scheme}://{addr}{path}")
+        let slash = if path.starts_with('?') { "/" } else { "" };
+        format!("{scheme}://{addr}{slash}{path}")
     };
     let venue = spoken.venue();
     let url_ws = venue.ws().and_then(|ws| ws.urls.first()).map(|url| here("ws", url));

@@ -49,6 +49,8 @@ pub(crate) enum Heard {
     Subscribe(Vec<usize>),
     /// It no longer wants these.
     Unsubscribe(Vec<usize>),
+    /// It wants these and nothing else.
+    Replace(Vec<usize>),
 }
 
 impl Spoken {
@@ -63,6 +65,9 @@ impl Spoken {
         if trials.is_empty() {
             return Err(cannot("it spells none of the demo's pairs"));
         }
+        if has_symbol_in_path(venue, &symbols) {
+            return Err(cannot("its address holds the symbol in the path"));
+        }
         let wished = wished_words(venue, &trials);
         let templates = templates(venue, &trials, &wished);
         if templates.is_empty() {
@@ -75,6 +80,10 @@ impl Spoken {
             let name = &*symbol.name;
             for spelling in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
                 spellings.entry(spelling).or_insert(number);
+            }
+            // A channel may run into the name: `channel_BASE_QUOTE`.
+            for item in venue.ws().map(|ws| ws.items(symbol)).unwrap_or_default() {
+                spellings.entry(item).or_insert(number);
             }
         }
         let names = symbols.iter().flat_map(|s| [&s.name, &s.base, &s.quote]);
@@ -90,12 +99,9 @@ impl Spoken {
                 let said = said(venue, text, binary)?;
                 said.iter().any(|said| matches!(said, Said::Welcome)).then(|| text.to_owned())
             }),
-            pong: best(venue, &wished, |text, binary| {
-                let said = said(venue, text, binary)?;
-                let pongs =
-                    matches!(said[..], [Said::Heartbeat]) && text.to_ascii_lowercase().contains("pong");
-                pongs.then(|| text.to_owned())
-            }),
+            pong: pong(venue, &wished, |text| text.to_ascii_lowercase().contains("pong"))
+                // One that says something else, where there is no other sign of life.
+                .or_else(|| pong(venue, &wished, |_| true)),
             ping_shape: ping_shape.filter(|shape| !shape.is_empty()),
             cancelling: cancelling_words(venue, &trials),
             venue: Arc::clone(venue),
@@ -135,6 +141,9 @@ impl Spoken {
             return Heard::Ping;
         }
         let wanted = self.symbols_in(message);
+        if self.venue.ws().is_some_and(|ws| ws.replaces) {
+            return Heard::Replace(wanted);
+        }
         let cancels = words(message).iter().any(|word| self.cancelling.contains(word));
         if cancels { Heard::Unsubscribe(wanted) } else { Heard::Subscribe(wanted) }
     }
@@ -162,7 +171,15 @@ impl Spoken {
             let has = |word: &str| words.contains(word.to_ascii_lowercase().as_str());
             (has(&symbol.name) || has(&symbol.base) && has(&symbol.quote)).then_some(number)
         };
-        self.symbols.iter().enumerate().filter_map(asked).collect()
+        let found: Vec<usize> = self.symbols.iter().enumerate().filter_map(asked).collect();
+        if !found.is_empty() {
+            return found;
+        }
+        // Where an address names bases only, every quote is asked for.
+        let of_base = |(number, symbol): (usize, &Symbol)| {
+            words.contains(symbol.base.to_ascii_lowercase().as_str()).then_some(number)
+        };
+        self.symbols.iter().enumerate().filter_map(of_base).collect()
     }
 
     /// The acknowledgements of a message about these symbols, with the id that the client gave.
@@ -172,7 +189,7 @@ impl Spoken {
         let (Some(ack), false) = (&self.ack, *heard == Heard::Ping) else { return Vec::new() };
         let (name, numbers) = match (&ack.names, heard) {
             (None, _) => return vec![with_client_id(&ack.text)],
-            (Some(name), Heard::Subscribe(numbers)) => (name, numbers),
+            (Some(name), Heard::Subscribe(numbers) | Heard::Replace(numbers)) => (name, numbers),
             // The only acknowledgement on record says "subscribed".
             (Some(_), _) => return Vec::new(),
         };
@@ -186,6 +203,17 @@ impl Spoken {
 fn words(text: &str) -> HashSet<String> {
     let long = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() >= 3);
     long.map(str::to_ascii_lowercase).collect()
+}
+
+/// Whether requests for different symbols go to different paths: one address in a row cannot stand for them.
+fn has_symbol_in_path(venue: &Venue, symbols: &[Symbol]) -> bool {
+    let Some(http) = venue.http().filter(|_| venue.ws().is_none()) else { return false };
+    let paths: HashSet<String> = symbols
+        .iter()
+        .flat_map(|symbol| http.requests(std::slice::from_ref(symbol), None))
+        .map(|request| request.url.split('?').next().unwrap_or_default().to_owned())
+        .collect();
+    paths.len() > 1
 }
 
 /// The words of a subscription of this venue, symbols left out: its channels are among them.
@@ -268,6 +296,14 @@ fn best<T>(
     found.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, found)| found)
 }
 
+/// The sign of life among the examples that answers a ping.
+fn pong(venue: &Arc<Venue>, wished: &HashSet<String>, is_pong: impl Fn(&str) -> bool) -> Option<String> {
+    best(venue, wished, |text, binary| {
+        let said = said(venue, text, binary)?;
+        (matches!(said[..], [Said::Heartbeat]) && is_pong(text)).then(|| text.to_owned())
+    })
+}
+
 fn said(venue: &Arc<Venue>, text: &str, binary: bool) -> Option<Vec<Said>> {
     let frame = if binary { Frame::Binary(text.as_bytes()) } else { Frame::Text(text.as_bytes()) };
     let mut said = Vec::new();
@@ -317,7 +353,9 @@ mod tests {
             assert!(spoken.symbols().len() > 150, "{} {}", venue.id(), spoken.symbols().len());
             let gives = |field: fn(Fields) -> bool| spoken.templates().iter().any(|t| field(t.has()));
             assert!(gives(|has| has.last), "{}", venue.id());
-            assert!(venue.ws().is_none() || gives(|has| has.bid) && gives(|has| has.ask), "{}", venue.id());
+            let ticks = || venue.examples().iter().flat_map(|example| &example.ticks);
+            assert_eq!(gives(|has| has.bid), ticks().any(|tick| tick.bid.is_some()), "{}", venue.id());
+            assert_eq!(gives(|has| has.ask), ticks().any(|tick| tick.ask.is_some()), "{}", venue.id());
         }
     }
 
@@ -329,7 +367,8 @@ mod tests {
             let symbols: Vec<Symbol> = spoken.symbols()[..3].to_vec();
             let (mut id, mut heard) = (40, Vec::new());
             for outgoing in ws.subscribe(&symbols, &symbols, &mut id) {
-                let Heard::Subscribe(numbers) = spoken.hear(&outgoing.text) else {
+                let (Heard::Subscribe(numbers) | Heard::Replace(numbers)) = spoken.hear(&outgoing.text)
+                else {
                     panic!("{}", outgoing.text)
                 };
                 for ack in spoken.acks(&outgoing.text, &Heard::Subscribe(numbers.clone())) {
@@ -342,9 +381,13 @@ mod tests {
                 heard.extend(numbers);
             }
             heard.sort_unstable();
+            // A symbol may need several messages.
+            heard.dedup();
             assert_eq!(heard, [0, 1, 2], "{}", venue.id());
             for outgoing in ws.unsubscribe(&symbols[..1], &symbols[1..], &mut id) {
-                assert_eq!(spoken.hear(&outgoing.text), Heard::Unsubscribe(vec![0]), "{}", outgoing.text);
+                let meant =
+                    if ws.replaces { Heard::Replace(vec![1, 2]) } else { Heard::Unsubscribe(vec![0]) };
+                assert_eq!(spoken.hear(&outgoing.text), meant, "{}", outgoing.text);
             }
             let ping = ws.ping_for(&Variables::new()).filter(|ping| ping.frame == PingFrame::Text);
             let Some(ping) = ping else { continue };

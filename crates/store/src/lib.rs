@@ -1,29 +1,50 @@
-//! The seam that keeps what must survive: `trade_info`, venue files, API keys.
+//! The seam that keeps what must survive: `trade_info`, venue files, API keys, candles, leases.
 //! It must not know what a row means to a venue, nor who presents a key.
 //!
 //! # How to add a backend
-//! 1. Write `src/NAME.rs` (opening, errors), `src/NAME_tables.rs` (rows) and `src/NAME_watch.rs` (word of changes)
-//!    beside those of SQLite: a type that implements [`Store`] and its tables.
-//! 2. Put its steps into `migrations/NAME/`, the same numbers and names as beside it, included as text. All steps
-//!    and the seed are one transaction; a schema that is newer than the last step is refused.
+//! 1. Write `src/NAME.rs` (opening, errors), `src/NAME_schema.rs` (steps) and `src/NAME_watch.rs` (word of changes)
+//!    beside those of SQLite, and `src/NAME_tables.rs`: how a column is read as text, and the macro `tables!`.
+//! 2. Put its steps into `migrations/NAME/`, the same numbers and names as beside it. All steps and the seed are one
+//!    transaction; a schema that is newer than the last step is refused.
 //! 3. Run the statements of `sql.rs`; where the backend needs other words, mend the text there so that all can.
 //! 4. Bound every call in time, and let changes by a foreign client be seen within a second.
-//! 5. Add the scheme to [`open`], the only place that knows the backends, and take it out of `NOT_YET` there.
+//! 5. Add the scheme to [`open`], the only place that knows the backends.
 //!    Add variants to [`StoreError`] only where a caller would do something different.
 //! 6. Add one line to the list at the end of `tests/contract.rs`: the backend's name and how a test makes one.
 //!    Every test of the suite must pass unchanged.
 //!
 //! # How to change the schema
-//! 1. Add `migrations/sqlite/NNNN_name.sql`; never edit a step that was released.
-//! 2. Add its line to `STEPS` in `sqlite_schema.rs`.
+//! 1. Add `migrations/BACKEND/NNNN_name.sql` for every backend; never edit a step that was released.
+//! 2. Add its line to the list in `steps.rs`.
 //! 3. If it changes `trade_info`, begin its name with `trade_info` and let it touch nothing else: those steps are
 //!    taken again when an operator has dropped that table.
 
+mod candle;
+mod holds;
+mod lease;
+mod orders;
+mod policies;
+mod postgres;
+mod postgres_orders;
+mod postgres_schema;
+mod postgres_tables;
+mod postgres_watch;
 mod sql;
 mod sqlite;
+mod sqlite_orders;
 mod sqlite_schema;
 mod sqlite_tables;
 mod sqlite_watch;
+mod steps;
+mod tables;
+
+pub use candle::{
+    CANDLES_MAX, CANDLES_REMOVED_MAX, Candle, CandleKey, CandleRange, Candles, Interval, IntervalError,
+};
+pub use lease::{Lease, Leases};
+
+pub use holds::{Hold, Holds};
+pub use policies::{PairPolicies, PairPolicyRow};
 
 use async_trait::async_trait;
 use market::{Timestamp, VenueId};
@@ -33,16 +54,10 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The address names no store we know.
-    #[error("{url}: not a store address; write sqlite://FILE")]
+    #[error("{url}: not a store address; write sqlite://FILE or postgres://USER@HOST/NAME")]
     Address {
         /// The address without its password.
         url: String,
-    },
-    /// The address is right, but this version has no such store yet.
-    #[error("{scheme}:// is a store that this version does not have yet; write sqlite://FILE")]
-    NotYet {
-        /// The address's scheme.
-        scheme: String,
     },
     /// What is at the address can never be our store, whoever waits: no database, read-only, no such folder.
     #[error("{url} cannot be the store: {reason}")]
@@ -77,15 +92,14 @@ impl StoreError {
     }
 }
 
-/// Schemes that are known, and come in a later version.
-const NOT_YET: [&str; 2] = ["postgres", "postgresql"];
-
 /// Opens the store that the address names, making and seeding its tables where they are missing:
-/// `sqlite://FILE`, relative to the working directory, or `sqlite::memory:` for tests.
+/// `sqlite://FILE`, relative to the working directory, or `sqlite::memory:` for tests; `postgres://USER@HOST/NAME` or
+/// `postgresql://…`. A server that does not answer is [`StoreError::Unavailable`]: try again. Once opened, a store
+/// outlives its server: calls fail within seconds while it is away, and work again once it is back.
 pub async fn open(url: &str, seed: Seed) -> Result<Arc<dyn Store>, StoreError> {
     match url.split(':').next().unwrap_or_default() {
         "sqlite" if url.contains(':') => Ok(Arc::new(sqlite::open(url, seed).await?)),
-        scheme if NOT_YET.contains(&scheme) => Err(StoreError::NotYet { scheme: scheme.to_owned() }),
+        "postgres" | "postgresql" if url.contains(':') => Ok(Arc::new(postgres::open(url, seed).await?)),
         // Only what stands before the first colon is shown: whatever follows may hold a password.
         scheme => Err(StoreError::Address { url: format!("{scheme}:…") }),
     }
@@ -225,7 +239,7 @@ pub trait ApiKeys: Send + Sync {
 
 /// A store: all its tables, and word of changes by anybody.
 #[async_trait]
-pub trait Store: TradeInfo + VenueFiles + ApiKeys {
+pub trait Store: TradeInfo + VenueFiles + ApiKeys + Candles + Leases + PairPolicies + Holds {
     /// Changes its value after every change to `trade_info`, `venue` or `pair_policy`, whoever made it, a foreign SQL client
     /// included, within a second. A reader re-reads what it needs.
     fn changes(&self) -> tokio::sync::watch::Receiver<u64>;

@@ -3,7 +3,8 @@
 
 use crate::{Seed, Store, StoreError, sql, sqlite_schema, sqlite_watch};
 use async_trait::async_trait;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
+use sqlx::Transaction;
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -104,6 +105,11 @@ impl SqliteStore {
             Ok(done) => done.map_err(|error| broken(error, duplicate)),
             Err(elapsed) => Err(StoreError::Unavailable(elapsed.into())),
         }
+    }
+
+    /// Begins a transaction during which nobody else writes.
+    pub(crate) async fn begin_alone(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await
     }
 
     /// A file that was removed or replaced can still be read and written by whoever has it open, but what is

@@ -2,17 +2,13 @@
 //! It must not change a row that is there.
 
 use crate::sqlite::refused;
-use crate::{Seed, StoreError, sql};
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AssertSqlSafe, Connection, Row, SqlSafeStr, SqliteConnection};
+use crate::sqlite_tables::plant;
+use crate::steps::{self, Step, steps};
+use crate::{Seed, StoreError};
+use sqlx::migrate::MigrateError;
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
-/// The steps, in order. A step that was released is never edited; a new one is a new file and a line here.
-/// Included as text, so that the compiler itself sees a change.
-const STEPS: &[(i64, &str, &str)] = &[
-    (1, "trade_info", include_str!("../migrations/sqlite/0001_trade_info.sql")),
-    (2, "venue", include_str!("../migrations/sqlite/0002_venue.sql")),
-    (3, "api_key", include_str!("../migrations/sqlite/0003_api_key.sql")),
-];
+const STEPS: &[Step] = steps!("sqlite");
 
 /// Columns that a `trade_info` made by somebody else may lack.
 const COLUMNS: &[(&str, &str)] = &[
@@ -33,7 +29,7 @@ pub(crate) async fn prepare(
     url: &str,
     seed: &Seed,
 ) -> Result<(), StoreError> {
-    let known = STEPS.iter().map(|(version, ..)| *version).max().unwrap_or_default();
+    let known = steps::known(STEPS);
     let refused = |error| refused(url, error);
     let mut all = connection.begin_with("BEGIN IMMEDIATE").await.map_err(refused)?;
 
@@ -57,7 +53,7 @@ pub(crate) async fn prepare(
         sqlx::query(forget).execute(&mut *all).await.map_err(refused)?;
     }
     // `run` would do, but its future cannot be sent between threads: launchbadge/sqlx's `Acquire` is too narrow.
-    steps().run_direct(None, &mut *all, false).await.map_err(|error| match error {
+    steps::migrator(STEPS).run_direct(None, &mut *all, false).await.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => refused(error),
         error => StoreError::Unusable { url: url.to_owned(), reason: error.to_string() },
     })?;
@@ -71,13 +67,6 @@ pub(crate) async fn prepare(
         plant(&mut all, seed).await.map_err(refused)?;
     }
     all.commit().await.map_err(refused)
-}
-
-fn steps() -> Migrator {
-    let step = |(version, name, text): &(i64, &'static str, &'static str)| {
-        Migration::new(*version, (*name).into(), MigrationType::Simple, (*text).into_sql_str(), false)
-    };
-    Migrator::with_migrations(STEPS.iter().map(step).collect())
 }
 
 async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool, sqlx::Error> {
@@ -108,25 +97,6 @@ async fn complete(connection: &mut SqliteConnection, url: &str) -> Result<(), St
         let add = format!("ALTER TABLE trade_info ADD COLUMN {name} {kind}");
         sqlx::query(AssertSqlSafe(add)).execute(&mut *connection).await.map_err(refused)?;
         tracing::info!(column = name, "added a column that trade_info lacked");
-    }
-    Ok(())
-}
-
-async fn plant(connection: &mut SqliteConnection, seed: &Seed) -> Result<(), sqlx::Error> {
-    for row in &seed.rows {
-        sqlx::query(sql::SEED_TRADE_ROW)
-            .bind(&row.venue)
-            .bind(&row.currency_pair)
-            .bind(&row.url)
-            .bind(row.interval_ms)
-            .bind(row.stale_after_ms)
-            .bind(row.expire_after_ms)
-            .bind(row.allow_negative)
-            .execute(&mut *connection)
-            .await?;
-    }
-    for (name, text) in &seed.venues {
-        sqlx::query(sql::SEED_VENUE_FILE).bind(name.as_str()).bind(text).execute(&mut *connection).await?;
     }
     Ok(())
 }

@@ -1,13 +1,29 @@
-//! Tests only: a scriptable venue over real sockets, and a proxy that breaks the line on purpose.
-//! It must not know the product: it speaks a small wire format of its own, which [`venue_file`] describes.
+//! Tests only: a scriptable venue over real sockets, venues that live by a script, private servers, and a proxy that
+//! breaks the line on purpose. It must not know the product: the fake speaks a small wire format of its own, which
+//! [`venue_file`] describes, and a script tells what a real venue's documentation does.
 
 mod fake_http;
 mod fake_venue;
+mod fill;
+mod form;
+mod postgres;
 mod proxy;
+mod rabbitmq;
+mod redis;
+mod script;
+mod scripted;
+mod scripted_answer;
+mod scripted_http;
+mod scripted_talk;
+mod server;
+pub mod servers;
 mod wait;
 mod wire;
 
 pub use fake_venue::{Behaviour, FakeVenue, Handshake, Happened, HttpAnswer, Logged};
+pub use fill::last_cents;
 pub use proxy::{FaultProxy, Line};
+pub use script::{Channel, Frames, How, Script, duration, limit};
+pub use scripted::{Micros, ScriptedVenue, Speed};
 pub use wait::{until, until_some};
 pub use wire::venue_file;

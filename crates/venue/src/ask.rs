@@ -49,6 +49,8 @@ pub struct Ws {
     pub frame_bytes_max: usize,
     /// Whether the subscription is part of the address: then a change of symbols needs a new connection.
     pub subscribes_by_url: bool,
+    /// Whether a subscription replaces the one before.
+    pub replaces: bool,
     pub(crate) subscription: Arc<Subscription>,
     pub(crate) ping: Option<PingSpec>,
 }
@@ -117,7 +119,7 @@ pub(crate) struct Subscription {
 pub(crate) enum Mode {
     /// Many symbols in one message.
     Batch,
-    /// One message per symbol.
+    /// One message per item of a symbol.
     Each,
     /// One message with all symbols, which replaces what was before.
     Replace,
@@ -170,9 +172,30 @@ impl Subscription {
     }
 
     fn message(&self, template: &Template, symbols: &[&Symbol], next_id: &mut u64) -> Outgoing {
+        let items: Vec<String> = symbols.iter().flat_map(|s| self.items(s)).collect();
+        self.message_of(template, symbols, &items, next_id)
+    }
+
+    /// One message per item, each about its symbol.
+    fn each(&self, template: &Template, symbols: &[Symbol], next_id: &mut u64) -> Vec<Outgoing> {
+        let mut out = Vec::new();
+        for symbol in symbols {
+            for item in self.items(symbol) {
+                out.push(self.message_of(template, &[symbol], &[item], next_id));
+            }
+        }
+        out
+    }
+
+    fn message_of(
+        &self,
+        template: &Template,
+        symbols: &[&Symbol],
+        items: &[String],
+        next_id: &mut u64,
+    ) -> Outgoing {
         let id = next_id.to_string();
         *next_id += 1;
-        let items: Vec<String> = symbols.iter().flat_map(|s| self.items(s)).collect();
         let text = template.render(|name| {
             Some(match name {
                 "items" => {
@@ -238,7 +261,7 @@ impl Ws {
         match how.mode {
             Mode::Url => Vec::new(),
             Mode::Batch => how.batches(&how.send, added, next_id),
-            Mode::Each => added.iter().map(|s| how.message(&how.send, &[s], next_id)).collect(),
+            Mode::Each => how.each(&how.send, added, next_id),
             Mode::Replace if all.is_empty() => Vec::new(),
             Mode::Replace => vec![how.message(&how.send, &all.iter().collect::<Vec<_>>(), next_id)],
         }
@@ -251,9 +274,7 @@ impl Ws {
         match (how.mode, &how.unsubscribe) {
             (Mode::Replace, _) => self.subscribe(&[], left, next_id),
             (Mode::Batch, Some(template)) => how.batches(template, removed, next_id),
-            (Mode::Each, Some(template)) => {
-                removed.iter().map(|s| how.message(template, &[s], next_id)).collect()
-            }
+            (Mode::Each, Some(template)) => how.each(template, removed, next_id),
             _ => Vec::new(),
         }
     }

@@ -19,6 +19,7 @@ enum Test {
     Not(Box<str>),
     In(Box<[Box<str>]>),
     Begins(Box<str>),
+    Ends(Box<str>),
     Matches(Regex),
     Exists(bool),
     Type(Kinds),
@@ -54,6 +55,9 @@ impl Condition {
                 if let Some(v) = fields.take("begins") {
                     tests.push((path.clone(), Test::Begins(v.text()?.into())));
                 }
+                if let Some(v) = fields.take("ends") {
+                    tests.push((path.clone(), Test::Ends(v.text()?.into())));
+                }
                 if let Some(v) = fields.take("match") {
                     let regex = Regex::new(v.text()?)
                         .map_err(|e| v.error(format!("is no regular expression: {e}")))?;
@@ -76,7 +80,9 @@ impl Condition {
                 }
                 fields.finish()?;
                 if tests.len() == before {
-                    return Err(test.error("is an empty test; write not, in, begins, match, exists or type"));
+                    return Err(
+                        test.error("is an empty test; write not, in, begins, ends, match, exists or type")
+                    );
                 }
             } else {
                 tests.push((path, Test::Equals(test.scalar()?.into())));
@@ -100,6 +106,7 @@ impl Test {
             Test::Not(text) => scalar().is_none_or(|s| *s != **text),
             Test::In(all) => scalar().is_some_and(|s| all.iter().any(|t| *s == **t)),
             Test::Begins(text) => scalar().is_some_and(|s| s.starts_with(&**text)),
+            Test::Ends(text) => scalar().is_some_and(|s| s.ends_with(&**text)),
             Test::Matches(regex) => scalar().is_some_and(|s| regex.is_match(&s)),
             Test::Exists(wanted) => at.is_some() == *wanted,
             Test::Type(wanted) => at.is_some_and(|at| kinds(tree.node(at).kind) == *wanted),

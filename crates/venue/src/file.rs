@@ -7,6 +7,7 @@ use crate::example::Example;
 use crate::extract::path;
 use crate::fields::{Fields, Source, Value};
 use crate::format::Frames;
+use crate::listing::Listing;
 use crate::message::Message;
 use crate::poll::{Http, REQUEST_GAPS, Tier};
 use crate::symbols::Symbols;
@@ -44,6 +45,7 @@ pub(crate) fn parse(id: &VenueId, file: &str, text: &str) -> Result<Venue, FileE
     let symbols = Symbols::parse(symbols_table)?;
     let ws = fields.table("ws")?.map(|table| ws(table, &frames)).transpose()?;
     let http = fields.table("http")?.map(|table| http(table, &frames)).transpose()?;
+    let listing = fields.take("listing").map(|value| listing(&value, &frames)).transpose()?;
     if ws.is_none() && http.is_none() {
         return Err(fields.error("ws", "is missing, and so is [http]: a venue is asked by one or the other"));
     }
@@ -76,9 +78,16 @@ pub(crate) fn parse(id: &VenueId, file: &str, text: &str) -> Result<Venue, FileE
         symbols,
         ws,
         http,
+        listing,
         messages,
         examples,
     })
+}
+
+fn listing(value: &Value<'_>, frames: &Frames) -> Result<Listing, FileError> {
+    let mut fields = value.table()?;
+    let url = address(&fields.need("url")?, &["https://", "http://"])?;
+    Listing::parse(fields, url, wanted(value), frames)
 }
 
 /// The keys that the messages may ask for: every text in them is taken as a path, and every gap in a text. Texts
@@ -150,6 +159,7 @@ fn ws(mut fields: Fields<'_>, frames: &Frames) -> Result<Ws, FileError> {
         settle_ms: fields.millis("settle")?.unwrap_or(0),
         frame_bytes_max: frames.bytes_max,
         subscribes_by_url: subscription.mode == Mode::Url,
+        replaces: subscription.mode == Mode::Replace,
         subscription: Arc::new(subscription),
         ping: fields.table("ping")?.map(ping).transpose()?,
     };
@@ -254,6 +264,7 @@ fn http(mut fields: Fields<'_>, frames: &Frames) -> Result<Http, FileError> {
         symbols_max: fields.count("symbols_per_request")?.unwrap_or(200),
         url,
         headers: headers(&mut fields)?,
+        key_headers: Vec::new(),
         tiers: tiers.into(),
     };
     fields.finish()?;

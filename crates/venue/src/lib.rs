@@ -15,6 +15,7 @@ mod fields;
 mod file;
 mod format;
 mod json;
+mod listing;
 mod message;
 mod moment;
 mod number;
@@ -27,6 +28,7 @@ mod template;
 
 pub use ask::{Bootstrap, Limit, Outgoing, Ping, PingFrame, Variables, Ws};
 pub use example::Example;
+pub use listing::Listed;
 pub use poll::{Http, Request, replace_origin};
 pub use reader::Reader;
 pub use said::{Frame, Meaning, Observation, Problem, Rejected, Said, Unreadable};
@@ -51,6 +53,7 @@ pub struct Venue {
     symbols: symbols::Symbols,
     ws: Option<Ws>,
     http: Option<Http>,
+    listing: Option<listing::Listing>,
     messages: Vec<message::Message>,
     examples: Vec<Example>,
 }
@@ -129,6 +132,11 @@ impl Venue {
         self.http.as_ref()
     }
 
+    /// Whether its prices are spot prices; if not, they never reach a rate.
+    pub fn is_spot(&self) -> bool {
+        self.is_spot
+    }
+
     /// A pair by the names in a row, which may be ours (`BTC`) or the venue's own (`bitcoin`).
     pub fn symbol(&self, base: &str, quote: &str) -> Result<Symbol, PairError> {
         self.symbols.symbol(base, quote)
@@ -136,12 +144,17 @@ impl Venue {
 
     /// A reader of its answers, for one connection. It reads only what it follows.
     pub fn reader(self: &Arc<Self>) -> Reader {
-        Reader::new(self.clone(), false)
+        Reader::new(self.clone(), reader::Reads::Followed)
     }
 
-    /// A reader for recordings: it reads every price the file knows, followed or not.
+    /// A reader of every price that the file knows, followed or not.
     pub fn reader_of_everything(self: &Arc<Self>) -> Reader {
-        Reader::new(self.clone(), true)
+        Reader::new(self.clone(), reader::Reads::Everything)
+    }
+
+    /// The same for recordings: it names symbols as the venue's own frames do.
+    pub fn reader_of_recordings(self: &Arc<Self>) -> Reader {
+        Reader::new(self.clone(), reader::Reads::EverythingAsSpelled)
     }
 
     /// Runs the file's examples; how many ran.

@@ -37,6 +37,8 @@ pub(crate) struct TickRule {
     /// Which rows count.
     pub filter: Condition,
     pub symbol: Extract,
+    /// What the venue itself writes, where `symbol` is put together; only shown, never looked up.
+    pub spelling: Option<Extract>,
     pub last: Option<Extract>,
     pub bid: Option<Extract>,
     pub ask: Option<Extract>,
@@ -165,6 +167,7 @@ impl TickRule {
             rows: rows(fields, is_tree)?,
             filter: fields.take("where").as_ref().map(Condition::parse).transpose()?.unwrap_or_default(),
             symbol: Extract::parse(&fields.need("symbol")?)?,
+            spelling: extract(fields, "spelling")?,
             last: extract(fields, "last")?,
             bid: extract(fields, "bid")?,
             ask: extract(fields, "ask")?,

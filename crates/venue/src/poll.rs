@@ -22,6 +22,7 @@ pub struct Http {
     pub symbols_max: usize,
     pub(crate) url: Template,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) key_headers: Vec<(String, String)>,
     pub(crate) tiers: Arc<[Tier]>,
 }
 
@@ -37,19 +38,21 @@ pub(crate) struct Tier {
 }
 
 /// One request to send.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// The whole address.
     pub url: String,
     /// Headers; their values may be secrets and are never printed.
     pub headers: Vec<(String, String)>,
+    /// Headers that hold the operator's key. They are for the venue alone: a row may name any address.
+    pub key_headers: Vec<(String, String)>,
     /// The symbols that the answer must hold.
     pub symbols: Vec<Arc<str>>,
 }
 
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = self.headers.iter().chain(&self.key_headers).map(|(name, _)| name).collect();
         f.debug_struct("Request")
             .field("url", &self.url)
             .field("headers", &names)
@@ -77,7 +80,7 @@ impl Http {
             out.interval_ms = tier.interval_ms.unwrap_or(out.interval_ms);
             out.budget = tier.budget.or(out.budget);
             for (name, template) in &tier.headers {
-                out.headers.push((name.clone(), template.render(|_| Some(key.as_str().into()))));
+                out.key_headers.push((name.clone(), template.render(|_| Some(key.as_str().into()))));
             }
         }
         out
@@ -103,6 +106,11 @@ impl Http {
         groups.into_iter().filter(|g| !g.is_empty()).map(|group| self.request(&template, &group)).collect()
     }
 
+    /// Whether an address has scheme, host and port of the venue's own.
+    pub fn is_own(&self, url: &str) -> bool {
+        origin(url).eq_ignore_ascii_case(origin(&self.url_text()))
+    }
+
     fn url_text(&self) -> String {
         // Rendering every gap with its own name gives the template's text back.
         self.url.render(|name| Some(format!("{{{name}}}").into()))
@@ -124,9 +132,17 @@ impl Http {
         Request {
             url,
             headers: self.headers.clone(),
+            key_headers: self.key_headers.clone(),
             symbols: symbols.iter().map(|s| s.name.clone()).collect(),
         }
     }
+}
+
+/// Scheme, host and port, as written.
+fn origin(url: &str) -> &str {
+    let host_at = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host_at..].find(['/', '?']).map_or(url.len(), |at| host_at + at);
+    &url[..end]
 }
 
 fn grouped<K: Ord>(symbols: &[Symbol], key: impl Fn(&Symbol) -> K) -> Vec<Vec<&Symbol>> {
@@ -158,6 +174,33 @@ pub fn replace_origin(url: &str, own: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn only_the_same_scheme_host_and_port_are_the_venue_s_own() {
+        let text =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../venues/coingecko.toml"));
+        let id = market::VenueId::parse("coingecko").unwrap();
+        let venue = crate::Venue::parse(&id, "f", &text.unwrap()).unwrap();
+        let http =
+            venue.http().unwrap().with_environment(&|name| (name == "COINGECKO_API_KEY").then(|| "k".into()));
+        for (url, is_own) in [
+            ("https://api.coingecko.com/api/v3/coins?x=1", true),
+            ("https://API.coingecko.com", true),
+            ("https://api.coingecko.com?x", true),
+            ("http://api.coingecko.com/", false),
+            ("https://api.coingecko.com:444/", false),
+            ("https://api.coingecko.com.example.org/", false),
+            ("https://api.coingecko.com@example.org/", false),
+            ("https://example.org/https://api.coingecko.com/", false),
+            ("https://api.coingecko.com\\@example.org/", false),
+        ] {
+            assert_eq!(http.is_own(url), is_own, "{url}");
+        }
+        let symbols = [venue.symbol("bitcoin", "usd").unwrap()];
+        let request = &http.requests(&symbols, None)[0];
+        assert_eq!(request.key_headers, [("x-cg-demo-api-key".to_owned(), "k".to_owned())]);
+        assert!(request.headers.is_empty() && !format!("{request:?}").contains("\"k\""));
+    }
+
     use super::*;
 
     #[test]

@@ -19,11 +19,22 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Reader {
     venue: Arc<Venue>,
-    reads_everything: bool,
+    reads: Reads,
     memory: Memory,
     doc: Doc,
     /// Text made while decoding a format or a charset.
     made: String,
+}
+
+/// What a reader reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// The symbols that it follows.
+    Followed,
+    /// Every price that the file knows.
+    Everything,
+    /// The same, with symbols as the venue's frames spell them.
+    EverythingAsSpelled,
 }
 
 /// What is remembered from frame to frame.
@@ -48,17 +59,19 @@ const REMEMBERED_MAX: usize = 100_000;
 const KEPT_BYTES_MAX: usize = 256 << 10;
 
 impl Reader {
-    pub(crate) fn new(venue: Arc<Venue>, reads_everything: bool) -> Reader {
+    pub(crate) fn new(venue: Arc<Venue>, reads: Reads) -> Reader {
         let (memory, doc, made) = (Memory::default(), Doc::default(), String::new());
-        Reader { venue, reads_everything, memory, doc, made }
+        Reader { venue, reads, memory, doc, made }
     }
 
     /// Follows these symbols too.
     pub fn follow(&mut self, symbols: &[Symbol]) {
         for symbol in symbols {
+            // Asked for or not: what is not spot has no pair, so that it never reaches a rate.
+            let is_spot = self.venue.is_spot && self.venue.symbols.is_spot(&symbol.name);
             let followed = Followed {
                 symbol: symbol.name.clone(),
-                pair: Some(symbol.pair.clone()),
+                pair: is_spot.then(|| symbol.pair.clone()),
                 sign: Sign::Positive,
             };
             self.memory.followed.entry(CompactString::from(&*symbol.name)).or_insert(followed);
@@ -89,7 +102,7 @@ impl Reader {
     /// Reads one frame or body, and adds what it says to `said`. `Err` = the frame as a whole cannot be read;
     /// the connection may go on.
     pub fn read(&mut self, frame: Frame<'_>, said: &mut Vec<Said>) -> Result<(), Unreadable> {
-        let Reader { venue, reads_everything, memory, doc, made } = self;
+        let Reader { venue, reads, memory, doc, made } = self;
         let (bytes, is_binary) = match frame {
             Frame::Text(bytes) => (bytes, false),
             Frame::Binary(bytes) => (bytes, true),
@@ -117,7 +130,7 @@ impl Reader {
                 if was_made { made.as_str() } else { text }
             }
         };
-        memory.frame(venue, doc, text, *reads_everything, said);
+        memory.frame(venue, doc, text, *reads, said);
         if made.capacity() > KEPT_BYTES_MAX || doc.nodes.capacity() > KEPT_BYTES_MAX / 16 {
             (*made, *doc) = (String::new(), Doc::default());
         }
@@ -148,12 +161,12 @@ fn say_plainly(is: &Is, text: &str, said: &mut Vec<Said>) {
 }
 
 impl Memory {
-    fn frame(&mut self, venue: &Venue, doc: &Doc, text: &str, everything: bool, said: &mut Vec<Said>) {
+    fn frame(&mut self, venue: &Venue, doc: &Doc, text: &str, reads: Reads, said: &mut Vec<Said>) {
         let tree = Tree { nodes: &doc.nodes, text };
         let fits = |m: &&Message| m.text.is_none() && m.when.holds(tree, &Row::FRAME);
         let Some(message) = venue.messages.iter().find(fits) else { return said.push(Said::Unknown) };
         match &message.is {
-            Is::Tick(rule) => self.ticks(venue, rule, tree, everything, said),
+            Is::Tick(rule) => self.ticks(venue, rule, tree, reads, said),
             Is::Ack(rule) => self.acknowledged(rule, tree, said),
             Is::Error(rule) => said.push(Said::Problem(self.problem(rule, tree))),
             Is::Heartbeat => said.push(Said::Heartbeat),
@@ -205,14 +218,7 @@ impl Memory {
         }
     }
 
-    fn ticks(
-        &mut self,
-        venue: &Venue,
-        rule: &TickRule,
-        tree: Tree<'_>,
-        everything: bool,
-        said: &mut Vec<Said>,
-    ) {
+    fn ticks(&mut self, venue: &Venue, rule: &TickRule, tree: Tree<'_>, reads: Reads, said: &mut Vec<Said>) {
         if let Some(moment::When::At(time)) =
             rule.not_before.as_ref().map(|m| m.read(tree, &Row::FRAME, &self.channels))
         {
@@ -221,7 +227,7 @@ impl Memory {
         let before = said.len();
         rule.rows.walk(tree, &mut |row| {
             if rule.filter.holds(tree, row) {
-                self.tick(venue, rule, tree, row, everything, said);
+                self.tick(venue, rule, tree, row, reads, said);
             }
         });
         if said.len() == before {
@@ -235,14 +241,22 @@ impl Memory {
         rule: &TickRule,
         tree: Tree<'_>,
         row: &Row,
-        everything: bool,
+        reads: Reads,
         said: &mut Vec<Said>,
     ) {
         let Memory { followed, channels, partial } = self;
-        let Some(name) = rule.symbol.text(tree, row, channels) else { return };
-        if everything && !followed.contains_key(&*name) && followed.len() < REMEMBERED_MAX {
+        let name = match rule.symbol.text(tree, row, channels) {
+            Some(name) => name,
+            // In a recording that lost the symbol the price is still one.
+            None if reads != Reads::Followed => "".into(),
+            None => return,
+        };
+        if reads != Reads::Followed && !followed.contains_key(&*name) && followed.len() < REMEMBERED_MAX {
             let pair = if venue.is_spot { venue.symbols.split(&name) } else { None };
-            let new = Followed { symbol: Arc::from(&*name), pair, sign: Sign::Positive };
+            let spelled = rule.spelling.as_ref().filter(|_| reads == Reads::EverythingAsSpelled);
+            let spelled = spelled.and_then(|s| s.text(tree, row, channels));
+            let symbol = spelled.map_or_else(|| Arc::from(&*name), |s| Arc::from(&*s));
+            let new = Followed { symbol, pair, sign: Sign::Positive };
             followed.insert(CompactString::from(&*name), new);
         }
         let Some(target) = followed.get(&*name) else { return };

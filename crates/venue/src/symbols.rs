@@ -5,7 +5,7 @@ use crate::fields::Fields;
 use crate::{FileError, Symbol};
 use market::{Asset, Pair, PairError};
 use regex_lite::Regex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How one venue spells pairs.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Symbols {
     long: Option<(Form, usize)>,
     /// The venue's spellings of its quotes; by these alone letters run together are taken apart.
     quotes: Vec<String>,
+    /// Bases of the venue, in upper case: where letters run together in two ways, the one with such a base is meant.
+    bases: HashSet<String>,
     /// Asset -> the venue's spelling, where that is not the asset's code.
     names: HashMap<Asset, String>,
     /// The venue's spelling, in lower case -> asset.
@@ -107,7 +109,12 @@ impl Form {
     }
 
     /// The venue's spellings of base and quote in a symbol, if there is one way only to take it apart.
-    fn split<'s>(&self, symbol: &'s str, quotes: &[String]) -> Option<(&'s str, &'s str)> {
+    fn split<'s>(
+        &self,
+        symbol: &'s str,
+        quotes: &[String],
+        bases: &HashSet<String>,
+    ) -> Option<(&'s str, &'s str)> {
         let inner = symbol.strip_prefix(self.prefix.as_str())?.strip_suffix(self.suffix.as_str())?;
         if self.is_half {
             return Some(if self.base_first { (inner, "") } else { ("", inner) });
@@ -119,19 +126,20 @@ impl Form {
             }
             return Some(if self.base_first { (first, second) } else { (second, first) });
         }
-        let mut found = None;
+        let (mut found, mut certain) = (Vec::new(), Vec::new());
         for quote in quotes {
             let at = if self.base_first { inner.len().checked_sub(quote.len()) } else { Some(quote.len()) };
             let Some((left, right)) = at.and_then(|at| inner.split_at_checked(at)) else { continue };
             let (base, here) = if self.base_first { (left, right) } else { (right, left) };
             if !base.is_empty() && here.eq_ignore_ascii_case(quote) {
-                if found.is_some() {
-                    return None;
-                }
-                found = Some((base, here));
+                let known = bases.contains(&base.to_ascii_uppercase());
+                if known { &mut certain } else { &mut found }.push((base, here));
             }
         }
-        found
+        match (certain.as_slice(), found.as_slice()) {
+            ([one], _) | ([], [one]) => Some(*one),
+            _ => None,
+        }
     }
 }
 
@@ -172,6 +180,12 @@ impl Symbols {
                 quotes.push(quote.text()?.to_owned());
             }
         }
+        let mut bases = HashSet::new();
+        if let Some(list) = fields.take("bases") {
+            for base in list.items()? {
+                bases.insert(base.text()?.to_ascii_uppercase());
+            }
+        }
         let (mut names, mut assets) = (HashMap::new(), HashMap::new());
         if let Some(table) = fields.table("names")? {
             for (code, value) in table.free() {
@@ -192,7 +206,7 @@ impl Symbols {
             }
         };
         fields.finish()?;
-        Ok(Symbols { form, fixed, long, quotes, names, assets, not_spot })
+        Ok(Symbols { form, fixed, long, quotes, bases, names, assets, not_spot })
     }
 
     fn asset(&self, name: &str) -> Result<Asset, PairError> {
@@ -202,8 +216,17 @@ impl Symbols {
         }
     }
 
-    fn name<'s>(&'s self, asset: &'s Asset) -> &'s str {
+    /// The venue's name of an asset.
+    pub fn name<'s>(&'s self, asset: &'s Asset) -> &'s str {
         self.names.get(asset).map_or(asset.as_str(), String::as_str)
+    }
+
+    /// The pair of a symbol whose two sides the venue itself names; `None` for what is not spot.
+    pub fn pair(&self, symbol: &str, base: &str, quote: &str) -> Option<Pair> {
+        if self.not_spot.as_ref().is_some_and(|regex| regex.is_match(symbol)) {
+            return None;
+        }
+        Pair::new(self.asset(base).ok()?, self.asset(quote).ok()?).ok()
     }
 
     /// A pair by names that are ours or the venue's own.
@@ -227,13 +250,19 @@ impl Symbols {
         Ok(Symbol { name, base: base.into(), quote: quote.into(), pair })
     }
 
+    /// Whether a symbol is not among those that the file calls not spot.
+    pub fn is_spot(&self, symbol: &str) -> bool {
+        self.not_spot.as_ref().is_none_or(|regex| !regex.is_match(symbol))
+    }
+
     /// The pair that a symbol certainly means; `None` for what is not spot or cannot be told.
     pub fn split(&self, symbol: &str) -> Option<Pair> {
-        if self.not_spot.as_ref().is_some_and(|regex| regex.is_match(symbol)) {
+        if !self.is_spot(symbol) {
             return None;
         }
-        let long = self.long.as_ref().and_then(|(form, _)| form.split(symbol, &self.quotes));
-        let (base, quote) = long.or_else(|| self.form.split(symbol, &self.quotes))?;
+        let split = |form: &Form| form.split(symbol, &self.quotes, &self.bases);
+        let long = self.long.as_ref().and_then(|(form, _)| split(form));
+        let (base, quote) = long.or_else(|| split(&self.form))?;
         let (base, quote) = match &self.fixed {
             Some((Side::Base, asset)) => (asset.clone(), self.asset(quote).ok()?),
             Some((Side::Quote, asset)) => (self.asset(base).ok()?, asset.clone()),
@@ -275,6 +304,12 @@ mod tests {
             assert_eq!(symbols.split(symbol), Some(want.clone()), "{symbol}");
             let made = symbols.symbol(want.base().as_str(), want.quote().as_str()).unwrap();
             assert_eq!(&*made.name, symbol);
+        }
+        let known = "form = \"{base}{quote}\"\nquotes = [\"usd\", \"busd\"]\nbases = [\"SHIB\", \"omg\", \"X\", \"XB\"]";
+        for (symbol, pair) in
+            [("shibusd", Some("SHIB-USD")), ("omgbusd", Some("OMG-BUSD")), ("xbusd", None), ("abusd", None)]
+        {
+            assert_eq!(symbols(known).split(symbol), pair.map(|p| Pair::parse(p).unwrap()), "{symbol}");
         }
         for (file, symbol) in [
             (run_together, "ETHTUSD"),

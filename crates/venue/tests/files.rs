@@ -4,17 +4,11 @@
 use market::VenueId;
 use std::path::Path;
 use std::sync::Arc;
-use venue::Venue;
+use venue::{Frame, Said, Venue};
 
 #[test]
 fn every_shipped_file_passes_its_own_examples() {
-    assert!(check("../../venues") >= 6);
-}
-
-/// The oddest venues we know of, so that the format need not be broken for them.
-#[test]
-fn the_format_can_say_the_oddest_venues() {
-    assert!(check("tests/prototypes") >= 6);
+    assert!(check("../../venues") >= 34);
 }
 
 fn check(folder: &str) -> usize {
@@ -35,4 +29,61 @@ fn check(folder: &str) -> usize {
         checked += 1;
     }
     checked
+}
+
+/// A file with the parts that a test is not about.
+fn venue(head: &str, subscribe: &str) -> Arc<Venue> {
+    let text = format!(
+        r#"
+format = 1
+name = "Test"
+homepage = "https://v.test"
+{head}
+[symbols]
+form = "{{base}}{{quote}}"
+not_spot = "perp$"
+[ws]
+url = "wss://v.test"
+[ws.subscribe]
+{subscribe}
+[[message]]
+is = "tick"
+symbol = "s"
+last = "p"
+[[example]]
+frame = '{{}}'
+says = "ignored"
+"#
+    );
+    Arc::new(Venue::parse(&VenueId::parse("test").unwrap(), "test", &text).unwrap_or_else(|e| panic!("{e}")))
+}
+
+#[test]
+fn what_is_not_spot_has_no_pair_even_if_it_was_asked_for() {
+    for (head, quote, is_spot) in [("", "usd", true), ("spot = false", "usd", false), ("", "perp", false)] {
+        let venue = venue(head, "send = 'x'");
+        let symbol = venue.symbol("btc", quote).unwrap();
+        let mut reader = venue.reader();
+        reader.follow(std::slice::from_ref(&symbol));
+        let (frame, mut said) = (format!(r#"{{"s":"{}","p":"1.5"}}"#, symbol.name), Vec::new());
+        reader.read(Frame::Text(frame.as_bytes()), &mut said).unwrap();
+        let [Said::Tick(tick)] = &said[..] else { panic!("{said:?}") };
+        assert_eq!(tick.pair.is_some(), is_spot, "{head} {quote}");
+    }
+}
+
+#[test]
+fn one_message_per_item_where_a_venue_takes_one_channel_a_message() {
+    let venue = venue(
+        "",
+        "mode = 'each'\nitem = ['{symbol}.a', '{symbol}.b']\nsend = '{\"sub\":{item},\"id\":{id}}'",
+    );
+    let symbols = ["btc", "eth"].map(|base| venue.symbol(base, "usd").unwrap());
+    let texts: Vec<_> =
+        venue.ws().unwrap().subscribe(&symbols, &symbols, &mut 1).into_iter().map(|o| o.text).collect();
+    let message = |item: &str, id| format!(r#"{{"sub":"{item}","id":{id}}}"#);
+    assert_eq!(
+        texts,
+        [message("btcusd.a", 1), message("btcusd.b", 2), message("ethusd.a", 3), message("ethusd.b", 4)]
+    );
 }

@@ -64,7 +64,7 @@ fn recorder() -> &'static PrometheusHandle {
 }
 
 pub fn new_board(demo: bool) -> Arc<Board> {
-    let options = Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo };
+    let options = Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo, same_as: Vec::new() };
     Board::new(Clock::at(BEGINNING), options)
 }
 
@@ -98,6 +98,15 @@ impl House {
             metrics: Arc::new(|| recorder().render()),
             checks,
             venue_known: Arc::new(known),
+            venue_check: Arc::new(|_, text| match text.lines().position(|line| line.contains("wrong")) {
+                None => Ok(text.lines().count()),
+                Some(at) => Err(api::VenueMistake {
+                    line: at + 1,
+                    key: "ws.url".into(),
+                    reason: "must begin with wss://".into(),
+                }),
+            }),
+            venue_text: Arc::new(|venue| (venue.as_str() == "venue-a").then(|| "built in".to_owned())),
         };
         let task = tokio::spawn(api::serve(listener, parts, settings, stop.clone()));
         House { address, board, stop, task }

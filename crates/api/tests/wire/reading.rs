@@ -131,6 +131,10 @@ async fn the_original_endpoints_keep_digits_and_spelling_and_leave_out_what_need
             r#"{"exchanger":"venue-a","courses":[{"direction":"bitcoin-usd","value":64250.1300}]}"#,
         ),
         ("/api/v1/courses?direction=old-usd", r#"{"exchanger":"rates","courses":[]}"#),
+        (
+            "/api/v1/courses/?exchanger=venue-a&direction=bitcoin-usd",
+            r#"{"exchanger":"venue-a","courses":[{"direction":"bitcoin-usd","value":64250.1300}]}"#,
+        ),
     ] {
         let reply = house.get(target).await;
         assert_eq!((reply.status, reply.body.as_str()), (200, body), "{target}");
@@ -144,6 +148,8 @@ async fn the_original_endpoints_keep_digits_and_spelling_and_leave_out_what_need
         ("/api/v1/courses?exchanger=nobody", 404, "not_found"),
         ("/api/v1/courses?exchanger=No%20One", 400, "bad_request"),
         ("/api/v1/courses?direction=xxx-yyy", 404, "unknown_pair"),
+        ("/api/v1/rates?venue=nobody", 404, "not_found"),
+        ("/api/v1/rates/BTC-USD?venue=nobody", 404, "not_found"),
     ] {
         house.get(target).await.is_problem(status, code, target);
     }
@@ -196,6 +202,7 @@ async fn amounts_are_converted_exactly_with_the_legs_named() {
         ("from=BTC&to=USDT&amount=-1", 400, "bad_request"),
         ("from=BTC&to=USDT&amount=NaN", 400, "bad_request"),
         ("from=BTC&to=USDT&amount=1e999", 400, "bad_request"),
+        ("from=BTC&to=USDT&amount=9999999999999999999999999999", 400, "bad_request"),
     ] {
         house.get(&format!("/api/v1/convert?{query}")).await.is_problem(status, code, query);
     }
@@ -233,6 +240,54 @@ async fn a_demo_says_so_everywhere() {
         assert_eq!(reply.json()["demo"], true, "{target}: {reply:?}");
     }
     assert!(house.get("/").await.body.contains("DEMO"));
+    house.end().await;
+}
+
+#[tokio::test]
+async fn the_page_names_rows_that_do_not_run() {
+    let house = House::start().await;
+    assert!(house.get("/").await.body.contains("aria-label=\"Rows that do not run\" hidden"));
+    let rows = json!([
+        {"id": 7, "state": "invalid", "reason": "venue: there is no venue called '<b>'"},
+        {"id": 8, "state": "live", "reason": null},
+    ]);
+    let status = json!({
+        "v": 1, "venue": "unknown", "collector": "c", "sent_at": 0, "connections": [], "rows": rows, "pairs": [],
+    });
+    house.board.apply_status(std::sync::Arc::new(serde_json::from_value(status).unwrap()));
+    let page = house.get("/").await.body;
+    assert!(page.contains("row 7 is invalid: venue: there is no venue called &#39;&lt;b&gt;&#39;"), "{page}");
+    assert!(page.contains("aria-label=\"Rows that do not run\">") && !page.contains("row 8"), "{page}");
+    house.end().await;
+}
+
+#[tokio::test]
+async fn one_venue_s_ticks_of_every_pair() {
+    let house = House::start().await;
+    house.tick("venue-a", "BTC-USD", "100", 0);
+    house.tick("venue-b", "BTC-USD", "102", 0);
+    house.tick("venue-a", "ETH-USD", "7", 0);
+    let reply = house.get("/api/v1/rates?venue=venue-b").await;
+    assert_eq!(reply.json()["rates"].as_array().map(Vec::len), Some(1), "{reply:?}");
+    assert_eq!(reply.json()["rates"][0]["value"], "102");
+    assert_eq!(house.get("/api/v1/rates").await.json()["rates"].as_array().map(Vec::len), Some(2));
+    house.end().await;
+}
+
+#[tokio::test]
+async fn a_venue_of_which_nothing_runs_is_neither_up_nor_down() {
+    let house = House::start().await;
+    let connection = json!({"id": "ws-1", "state": "live", "since": 0, "reconnects": 0, "last_error": null});
+    for (venue, connections) in [("venue-a", json!([connection])), ("unknown", json!([]))] {
+        let status = json!({
+            "v": 1, "venue": venue, "collector": "c", "sent_at": 0, "connections": connections,
+            "rows": [], "pairs": [],
+        });
+        house.board.apply_status(std::sync::Arc::new(serde_json::from_value(status).unwrap()));
+    }
+    let text = house.get("/metrics").await.body;
+    assert!(text.contains("rates_venue_up{venue=\"venue-a\"} 1\n"), "{text}");
+    assert!(!text.contains("rates_venue_up{venue=\"unknown\"}"), "{text}");
     house.end().await;
 }
 

@@ -173,3 +173,83 @@ async fn venues_and_pairs_show_what_collectors_say() {
     );
     desk.house.end().await;
 }
+
+#[tokio::test]
+async fn a_venue_file_is_kept_shown_replaced_and_removed() {
+    let desk = Desk::start().await;
+    let bearer = format!("Bearer {KEY}");
+    let toml = [("authorization", bearer.as_str()), ("content-type", "application/toml")];
+    let kept = async || desk.store.venue_files().await.unwrap();
+    let post = async |target: &str, body: &str| desk.house.ask("POST", target, &toml, body).await;
+
+    let reply = post("/api/v1/venues?name=venue-b", "one\ntwo").await;
+    assert_eq!(
+        (reply.status, reply.headers["location"].as_str()),
+        (201, "/api/v1/venues/venue-b"),
+        "{reply:?}"
+    );
+    assert_eq!(reply.json(), json!({"name": "venue-b", "examples": 2, "replaced": false}));
+    let body = json!({"name": "venue-b", "text": "three"});
+    let reply = desk.ask("POST", "/api/v1/venues", &body).await;
+    assert_eq!((reply.status, reply.json()["replaced"].clone()), (200, json!(true)), "{reply:?}");
+    assert_eq!(kept().await[0].text, "three");
+    let reply = desk.ask("GET", "/api/v1/venues/venue-b", &Value::Null).await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, "three"));
+    assert!(reply.headers["content-type"].starts_with("application/toml"));
+    assert_eq!(desk.ask("GET", "/api/v1/venues/venue-a", &Value::Null).await.body, "built in");
+
+    let reply = post("/api/v1/venues?name=venue-b", "fine\nwrong").await;
+    reply.is_problem(400, "bad_venue_file", "a mistake");
+    let said = reply.json();
+    assert_eq!((&said["line"], &said["key"]), (&json!(2), &json!("ws.url")));
+    assert_eq!(said["detail"], "line 2: ws.url: must begin with wss://");
+    assert_eq!(kept().await[0].text, "three", "what runs is left alone");
+
+    assert_eq!(desk.ask("DELETE", "/api/v1/venues/venue-b", &Value::Null).await.status, 204);
+    assert!(kept().await.is_empty());
+    for (method, name) in [
+        ("DELETE", "venue-b"),
+        ("DELETE", "venue-a"),
+        ("GET", "venue-b"),
+        ("GET", "No%20name"),
+        ("DELETE", ".."),
+    ] {
+        let target = format!("/api/v1/venues/{name}");
+        desk.ask(method, &target, &Value::Null).await.is_problem(404, "not_found", &target);
+    }
+    desk.house.end().await;
+}
+
+#[tokio::test]
+async fn a_venue_file_needs_a_key_a_name_and_a_type() {
+    let desk = Desk::start().await;
+    let bearer = format!("Bearer {KEY}");
+    let put = "/api/v1/venues?name=venue-b";
+    for (key, method, target, kind, body, status, code) in [
+        ("", "POST", put, "application/toml", "x", 401, "unauthorized"),
+        ("Bearer wrong", "POST", put, "application/toml", "x", 401, "unauthorized"),
+        ("", "GET", "/api/v1/venues/venue-a", "text/plain", "", 401, "unauthorized"),
+        ("", "DELETE", "/api/v1/venues/venue-a", "text/plain", "", 401, "unauthorized"),
+        (&bearer, "POST", "/api/v1/venues", "application/toml", "x", 400, "bad_request"),
+        (&bearer, "POST", "/api/v1/venues?name=A%2Fb", "application/toml", "x", 400, "bad_request"),
+        (&bearer, "POST", "/api/v1/venues?name=..", "text/plain", "x", 400, "bad_request"),
+        (&bearer, "POST", put, "application/toml", "\u{0}wrong", 400, "bad_venue_file"),
+        (
+            &bearer,
+            "POST",
+            put,
+            "application/json",
+            "{\"name\":\"venue-b\",\"text\":\"x\"}",
+            400,
+            "bad_request",
+        ),
+        (&bearer, "POST", "/api/v1/venues", "application/json", "{\"name\":\"venue-b\"}", 400, "bad_request"),
+        (&bearer, "POST", "/api/v1/venues?key=x", "application/toml", "x", 400, "bad_request"),
+        (&bearer, "POST", put, "image/png", "x", 415, "unsupported_media_type"),
+    ] {
+        let headers = [("authorization", key), ("content-type", kind)];
+        desk.house.ask(method, target, &headers, body).await.is_problem(status, code, target);
+    }
+    assert!(desk.store.venue_files().await.unwrap().is_empty(), "nothing was written");
+    desk.house.end().await;
+}

@@ -15,7 +15,7 @@ pub struct Lab {
 }
 
 pub fn options() -> Options {
-    Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo: false }
+    Options { stale_after_ms: 30_000, expire_after_ms: 300_000, demo: false, same_as: Vec::new() }
 }
 
 pub fn start() -> Timestamp {

@@ -139,9 +139,59 @@ async fn a_pair_that_is_switched_off_or_removed_goes() {
     }
     assert_eq!(lab.read("BTC-USD"), "none");
     assert_eq!(lab.board.pairs(), [pair("ETH-USD")]);
-    assert_eq!(lab.board.answers().len(), 0);
+    // What is tracked is listed, though nobody has quoted it yet; it claims nothing.
+    let all = lab.board.answers();
+    let [unseen] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!((&unseen.rate.pair, unseen.rate.state), (&pair("ETH-USD"), RateState::Expired));
+    assert_eq!((unseen.rate.value, unseen.rate.event_time), (None, None));
     lab.say("v1", "BTC-USD", "101");
     assert_eq!(lab.read("BTC-USD"), "Fresh 101 []");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_collector_was_told_to_stop_reading_counts_no_more() {
+    let mut lab = Lab::new();
+    let live = |pairs: &[&'static str]| pairs.iter().map(|pair| (*pair, PairState::Live)).collect::<Vec<_>>();
+    for (venue, price) in [("v1", "100"), ("v2", "102")] {
+        lab.status(venue, ConnectionState::Live, &live(&["BTC-USD", "ETH-USD"]));
+        lab.say(venue, "BTC-USD", price);
+    }
+    assert_eq!(lab.read("BTC-USD"), "Fresh 101 []");
+    // An operator who switches a lying venue off does not wait for its last price to age.
+    lab.status("v2", ConnectionState::Live, &live(&["ETH-USD"]));
+    assert_eq!(lab.read("BTC-USD"), "Fresh 100 []");
+    lab.say("v2", "BTC-USD", "102");
+    lab.status("v2", ConnectionState::Live, &live(&["ETH-USD"]));
+    assert_eq!(lab.read("BTC-USD"), "Fresh 100 []", "nor does a tick that was on its way bring it back");
+    // Back on: what is known counts again.
+    lab.status("v2", ConnectionState::Live, &live(&["BTC-USD"]));
+    assert_eq!(lab.read("BTC-USD"), "Fresh 101 []");
+    // The last one off: nobody quotes the pair, and readers of the stream are told.
+    while lab.next().await.is_some() {}
+    for venue in ["v1", "v2"] {
+        lab.status(venue, ConnectionState::Live, &[]);
+    }
+    assert_eq!(lab.read("BTC-USD"), "none");
+    assert_eq!(lab.events().await.last().map(String::as_str), Some("BTC-USD expired null"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_collector_read_ages_and_is_not_dropped() {
+    let lab = Lab::new();
+    let say = |collector, pair| {
+        let status = status("v1", collector, lab.now(), ConnectionState::Live, &[(pair, PairState::Live)]);
+        lab.board.apply_status(Arc::new(status));
+    };
+    say("c1", "BTC-USD");
+    say("c2", "ETH-USD");
+    lab.say("v1", "BTC-USD", "100");
+    for _ in 0..5 {
+        lab.pass(5_000).await;
+        say("c2", "ETH-USD");
+    }
+    assert_eq!(lab.read("BTC-USD"), "Fresh 100 []");
+    lab.pass(5_001).await;
+    assert_eq!(lab.read("BTC-USD"), "Stale 100 [\"venue_down:v1\"]");
 }
 
 #[tokio::test(start_paused = true)]

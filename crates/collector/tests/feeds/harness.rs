@@ -16,8 +16,8 @@ use std::{
     time::Duration,
 };
 use store::{
-    ApiKey, ApiKeys, NewTradeRow, Store, StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile,
-    VenueFiles,
+    ApiKey, ApiKeys, Candle, CandleRange, Candles, Interval, Lease, Leases, NewTradeRow, Store, StoreError,
+    TradeInfo, TradeRow, TradeRowChange, VenueFile, VenueFiles,
 };
 use testkit::until_some;
 use tokio::sync::watch;
@@ -31,11 +31,25 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub struct TestStore {
     rows: Mutex<Vec<TradeRow>>,
     files: Mutex<Vec<VenueFile>>,
+    pub holds: Mutex<Vec<store::Hold>>,
+    /// As if somebody had dropped the table.
+    pub has_no_holds: AtomicBool,
     changes: watch::Sender<u64>,
     pub is_away: AtomicBool,
 }
 
 impl TestStore {
+    pub fn new(rows: Vec<TradeRow>) -> TestStore {
+        TestStore {
+            rows: Mutex::new(rows),
+            files: Mutex::default(),
+            holds: Mutex::default(),
+            has_no_holds: AtomicBool::new(false),
+            changes: watch::channel(0).0,
+            is_away: AtomicBool::new(false),
+        }
+    }
+
     pub fn set(&self, rows: Vec<TradeRow>) {
         *self.rows.lock() = rows;
         self.changed();
@@ -50,7 +64,7 @@ impl TestStore {
         self.changes.send_modify(|n| *n += 1);
     }
 
-    fn answer<T>(&self, value: T) -> Result<T, StoreError> {
+    pub fn answer<T>(&self, value: T) -> Result<T, StoreError> {
         if self.is_away.load(Relaxed) { Err(StoreError::Unavailable("down".into())) } else { Ok(value) }
     }
 }
@@ -99,6 +113,35 @@ impl ApiKeys for TestStore {
     }
     async fn api_key_by_hash(&self, _: &str) -> Result<Option<ApiKey>, StoreError> {
         Ok(None)
+    }
+}
+
+#[async_trait]
+impl Candles for TestStore {
+    async fn put_candles(&self, _: &[Candle]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn candles(&self, _: &CandleRange) -> Result<Vec<Candle>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn remove_candles_before(&self, _: Interval, _: Timestamp) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Leases for TestStore {
+    async fn acquire_lease(&self, _: &str, _: &str, _: Duration) -> Result<bool, StoreError> {
+        self.answer(true)
+    }
+    async fn renew_leases(&self, _: &str, _: Duration) -> Result<Vec<String>, StoreError> {
+        self.answer(Vec::new())
+    }
+    async fn release_lease(&self, _: &str, _: &str) -> Result<bool, StoreError> {
+        self.answer(true)
+    }
+    async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        self.answer(Vec::new())
     }
 }
 
@@ -165,12 +208,12 @@ pub fn row(id: i64, venue: &str, pairs: &str) -> TradeRow {
 
 impl World {
     pub async fn start(venues: Vec<Arc<Venue>>, rows: Vec<TradeRow>, settings: Settings) -> World {
-        let store = Arc::new(TestStore {
-            rows: Mutex::new(rows),
-            files: Mutex::default(),
-            changes: watch::channel(0).0,
-            is_away: AtomicBool::new(false),
-        });
+        let store = Arc::new(TestStore::new(rows));
+        World::start_on(store, venues, settings).await
+    }
+
+    /// On a store that was there before.
+    pub async fn start_on(store: Arc<TestStore>, venues: Vec<Arc<Venue>>, settings: Settings) -> World {
         let broker: Arc<dyn Broker> = broker::open("memory://").await.unwrap();
         let heard = Arc::new(Heard::default());
         let mut subscription = broker.subscribe().await.unwrap();

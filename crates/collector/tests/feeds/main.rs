@@ -2,6 +2,8 @@
 //! It must not know the collector's inside: only what it publishes and what the venues saw.
 
 mod harness;
+mod orders;
 mod polling;
+mod probing;
 mod rows;
 mod streams;

@@ -1,9 +1,12 @@
 //! Venues that are asked by HTTP and answer late, slowly, wrongly or not at all (F08, F09).
 //! It must not know how a request is sent.
 
-use crate::harness::{PATIENCE, World, row, settings, venue};
+use crate::harness::{PATIENCE, TestStore, World, row, settings, venue};
 use market::{ConnectionState, PairState};
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 use store::TradeRow;
 use testkit::{Behaviour, FakeVenue, Happened, HttpAnswer, until, venue_file};
 use tokio::time::Instant;
@@ -83,6 +86,72 @@ async fn retry_after_is_kept_by_every_loop_to_that_host() {
     }
 }
 
+/// F08 across a restart: the hold is in the store, and nothing is asked before it is over.
+#[tokio::test]
+async fn retry_after_is_kept_by_the_next_start() {
+    let http = HttpAnswer {
+        headers: vec![("retry-after".into(), "2".into())],
+        ..answer(429, r#"{"error":"too many"}"#)
+    };
+    let fake = fake(http).await;
+    let venues = || vec![venue("a", &polled(&fake, ""))];
+    let world = World::start(venues(), vec![row(1, "a", "BTC-USD")], settings()).await;
+    let told = world.connection_is("a", "http-1", ConnectionState::RateLimited).await;
+    let store = world.store.clone();
+    world.stop().await;
+    let said = fake.log().iter().rev().find(|l| matches!(l.what, Happened::Request(_))).unwrap().at;
+    let holds = store.holds.lock().clone();
+    assert_eq!(holds.len(), 1, "{holds:?}");
+    assert_eq!(holds[0].host, format!("http://{}", fake.address()));
+    let left = holds[0].until.micros() - told.until.unwrap().micros();
+    assert!((0..1_000).contains(&left), "whole milliseconds, rounded up: {left}");
+
+    fake.set(|b| b.http = answer(200, BOTH));
+    let asked = requests(&fake);
+    let world = World::start_on(store, venues(), settings()).await;
+    world.connection_is("a", "http-1", ConnectionState::RateLimited).await;
+    assert_eq!(requests(&fake), asked, "the new start has asked nothing yet");
+    world.row_is("a", 1, PairState::Live).await;
+    let again = fake.log().iter().filter(|l| matches!(l.what, Happened::Request(_))).nth(asked).unwrap().at;
+    assert!(again - said >= Duration::from_millis(1_950), "{:?}", again - said);
+}
+
+/// A hold that cannot be written waits for the store; a hold that is nonsense holds nobody for ever.
+#[tokio::test]
+async fn a_hold_waits_for_the_store_and_is_never_longer_than_a_day() {
+    let fake = fake(answer(200, BOTH)).await;
+    let venues = || vec![venue("a", &polled(&fake, ""))];
+    let world = World::start(venues(), vec![row(1, "a", "BTC-USD")], settings()).await;
+    world.row_is("a", 1, PairState::Live).await;
+    world.store.is_away.store(true, Relaxed);
+    fake.set(|b| {
+        b.http = HttpAnswer {
+            headers: vec![("retry-after".into(), "60".into())],
+            ..answer(429, r#"{"error":"too many"}"#)
+        };
+    });
+    world.connection_is("a", "http-1", ConnectionState::RateLimited).await;
+    world.store.is_away.store(false, Relaxed);
+    until("the hold is kept", PATIENCE, || !world.store.holds.lock().is_empty()).await;
+    let store = world.store.clone();
+    world.stop().await;
+    let far = market::Timestamp::from_millis(i64::MAX / 2_000);
+    store.holds.lock()[0].until = far;
+    let world = World::start_on(store, venues(), settings()).await;
+    let told = world.connection_is("a", "http-1", ConnectionState::RateLimited).await;
+    assert!(told.until.unwrap().millis_since(told.since) <= 86_400_000, "{told:?}");
+}
+
+/// A store whose table of holds is gone still starts the feeds.
+#[tokio::test]
+async fn a_lost_table_of_holds_stops_nothing() {
+    let fake = fake(answer(200, BOTH)).await;
+    let store = Arc::new(TestStore::new(vec![row(1, "a", "BTC-USD")]));
+    store.has_no_holds.store(true, Relaxed);
+    let world = World::start_on(store, vec![venue("a", &polled(&fake, ""))], settings()).await;
+    world.row_is("a", 1, PairState::Live).await;
+}
+
 /// F09: no headers, and a body of one byte at a time. The time limit is for the whole request.
 #[tokio::test]
 async fn a_request_ends_within_its_time_whatever_the_venue_does() {
@@ -119,6 +188,24 @@ async fn failures_back_off_and_are_told_apart() {
         let error = connection.last_error.unwrap();
         assert!(error.contains(words) && !error.contains("q="), "{error}");
     }
+}
+
+/// A venue that is asked every five minutes is not dark for five minutes because the network came a little late.
+#[tokio::test]
+async fn a_host_that_is_not_reached_is_tried_again_before_its_interval() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let file = venue_file("", &format!("url = \"http://{nobody}/p?q={{symbols}}\"\ninterval = \"1h\"\n"));
+    let mut settings = settings();
+    settings.timing.backoff.base = Duration::from_millis(100);
+    let world = World::start(vec![venue("a", &file)], vec![row(1, "a", "BTC-USD")], settings).await;
+    let tries = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    until("it is tried again and again", PATIENCE, || {
+        let next = world.status("a").and_then(|status| status.connections.first()?.until);
+        tries.borrow_mut().extend(next);
+        tries.borrow().len() > 5
+    })
+    .await;
+    world.connection_is("a", "http-1", ConnectionState::BackingOff).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 use store::{TradeRow, VenueFile};
-use testkit::{Behaviour, FakeVenue, Happened, HttpAnswer, until, venue_file};
+use testkit::{Behaviour, FakeVenue, Happened, HttpAnswer, until, until_some, venue_file};
 use tokio::time::Instant;
 
 fn stream(fake: &FakeVenue, more: &str) -> String {
@@ -108,6 +108,40 @@ async fn requests_are_guarded_and_never_redirected() {
     world.row_is("a", 1, PairState::BlockedAddress).await;
     world.row_is("a", 2, PairState::BlockedAddress).await;
     assert_eq!(inner.count(|_| true), 0, "nobody was dialled");
+}
+
+/// A row that somebody else wrote does not send the operator's key to whomever it likes.
+#[tokio::test]
+async fn a_key_is_sent_to_the_venue_and_not_wherever_a_row_points() {
+    let (own, opened, named) = (
+        FakeVenue::start(Behaviour::default()).await,
+        FakeVenue::start(Behaviour::default()).await,
+        FakeVenue::start(Behaviour::default()).await,
+    );
+    let http = format!(
+        "url = \"http://{}/p?q={{symbols}}\"\ninterval = \"200ms\"\n\
+         [[http.tier]]\nkey = \"VENUE_KEY\"\nheaders = {{ x-key = \"{{key}}\" }}",
+        own.address()
+    );
+    let at = |id, url| TradeRow { url: Some(url), ..row(id, "a", "BTC-USD") };
+    let rows = vec![
+        row(1, "a", "BTC-USD"),
+        at(2, format!("http://{}/p", opened.address())),
+        at(3, format!("http://inner.example:{}/p", named.address().port())),
+    ];
+    let mut settings = settings();
+    settings.resolver = Arc::new(Names);
+    settings.environment = Arc::new(|name| (name == "VENUE_KEY").then(|| "canary".to_owned()));
+    let _world = World::start(vec![venue("a", &venue_file("", &http))], rows, settings).await;
+    for (fake, is_told) in [(&own, true), (&opened, true), (&named, false)] {
+        let asked = || {
+            let log = fake.log();
+            log.into_iter()
+                .find_map(|line| if let Happened::Request(head) = line.what { Some(head) } else { None })
+        };
+        let head = until_some("it is asked", PATIENCE, asked).await;
+        assert_eq!(head.contains("x-key: canary"), is_told, "{head}");
+    }
 }
 
 struct Elsewhere;

@@ -375,6 +375,53 @@ async fn refused_handshakes_are_told_apart() {
     }
 }
 
+/// A venue that refuses this place is parked, and its other address is tried; a restart is not needed.
+#[tokio::test]
+async fn a_geographic_refusal_shows_and_the_alternate_address_is_tried() {
+    let refuses =
+        FakeVenue::start(Behaviour { handshake: Handshake::Refuse(451, vec![]), ..Behaviour::default() })
+            .await;
+    let serves =
+        FakeVenue::start(Behaviour { handshake: Handshake::Refuse(451, vec![]), ..Behaviour::default() })
+            .await;
+    let urls = format!("url = [\"ws://{}/\", \"ws://{}/\"]", refuses.address(), serves.address());
+    let file = venue_file(&urls, "");
+    let world = World::start(vec![venue("a", &file)], vec![row(1, "a", "BTC-USD")], settings()).await;
+    let parked = world.connection_is("a", "ws-1", ConnectionState::GeoBlocked).await;
+    assert!(parked.last_error.unwrap().contains("451"));
+    let accepted = |fake: &FakeVenue| fake.count(|what| *what == Happened::Accepted);
+    until("both were tried", PATIENCE, || accepted(&refuses) > 0 && accepted(&serves) > 0).await;
+    // While both refuse it is one state, told and logged once, not one per try.
+    let shown = world.states("a/ws-1");
+    assert_eq!(shown.iter().filter(|s| **s == ConnectionState::GeoBlocked).count(), 1, "{shown:?}");
+    serves.set(|b| b.handshake = Handshake::Accept);
+    world.row_is("a", 1, PairState::Live).await;
+    assert_eq!(refuses.count(|what| *what == Happened::Opened), 0);
+    assert_eq!(opened(&serves), 1);
+}
+
+/// A token call that is refused for being one too many holds its host like any other request.
+#[tokio::test]
+async fn a_token_call_that_is_refused_holds_its_host() {
+    let http = testkit::HttpAnswer {
+        status: 429,
+        headers: vec![("retry-after".into(), "60".into())],
+        ..Behaviour::default().http
+    };
+    let fake = FakeVenue::start(Behaviour { http, ..Behaviour::default() }).await;
+    let address = fake.address();
+    let token = format!(
+        "[ws.token]\nmethod = \"POST\"\nurl = \"http://{address}/t\"\nvariables = {{ token = \"t\" }}\n"
+    );
+    let file = stream(address, "").replacen("[ws.subscribe]", &format!("{token}[ws.subscribe]"), 1);
+    let world = World::start(vec![venue("a", &file)], vec![row(1, "a", "BTC-USD")], settings()).await;
+    let told = world.connection_is("a", "ws-1", ConnectionState::RateLimited).await;
+    assert!(told.until.unwrap().millis_since(told.since) >= 59_000, "{told:?}");
+    until("the hold is kept", PATIENCE, || !world.store.holds.lock().is_empty()).await;
+    assert_eq!(world.store.holds.lock()[0].host, format!("http://{address}"));
+    assert_eq!(fake.count(|what| matches!(what, Happened::Request(_))), 1);
+}
+
 /// Messages keep to the venue's limit, and many symbols are spread over connections.
 #[tokio::test]
 async fn limits_of_messages_and_symbols_are_kept() {

@@ -1,0 +1,108 @@
+//! Tells of changes in a PostgreSQL database by anybody: triggers notify, whoever wrote.
+//! It must not know what the change was, only that there was one.
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+/// The channel that the triggers write to.
+const CHANNEL: &str = "rates_changes";
+/// A line that is silent for longer is asked whether it still stands: a lost peer says nothing.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+const CALL_MAX: Duration = Duration::from_secs(2);
+/// The first pause after an error; longer and longer after more of them, up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Listens on a connection of its own, and makes another when it is lost.
+pub(crate) struct Watcher {
+    listener: Option<PgListener>,
+    options: PgConnectOptions,
+    changes: watch::Sender<u64>,
+    failures: u32,
+}
+
+impl Watcher {
+    /// From now on: what is there at this moment is not a change.
+    pub(crate) async fn new(
+        options: PgConnectOptions,
+        changes: watch::Sender<u64>,
+    ) -> Result<Watcher, sqlx::Error> {
+        let listener = bounded(listen(&options)).await?;
+        Ok(Watcher { listener: Some(listener), options, changes, failures: 0 })
+    }
+
+    /// Listens for ever; the caller stops it.
+    pub(crate) async fn run(mut self) {
+        loop {
+            if self.failures > 0 {
+                sleep(self.pause()).await;
+            }
+            match self.hear().await {
+                Ok(is_changed) => {
+                    if self.failures > 0 {
+                        tracing::info!(failures = self.failures, "changes to the store are seen again");
+                        self.failures = 0;
+                    }
+                    if is_changed {
+                        self.changes.send_modify(|count| *count += 1);
+                    }
+                }
+                Err(error) => {
+                    if self.failures == 0 {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "changes to the store are not seen"
+                        );
+                    }
+                    self.failures = self.failures.saturating_add(1);
+                    self.listener = None;
+                }
+            }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        let doubled = RETRY_MIN.saturating_mul(1 << self.failures.min(10));
+        let longest = doubled.min(RETRY_MAX).as_millis() as u64;
+        Duration::from_millis(fastrand::u64(longest / 2..=longest))
+    }
+
+    /// Waits for word of a change, or until it is known that there is none.
+    async fn hear(&mut self) -> Result<bool, sqlx::Error> {
+        let Some(listener) = &mut self.listener else {
+            self.listener = Some(bounded(listen(&self.options)).await?);
+            // What happened while nobody listened is not known: it counts as changed.
+            return Ok(true);
+        };
+        match timeout(SILENCE_MAX, listener.try_recv()).await {
+            Ok(Ok(Some(_))) => {
+                // Several changes at once are one to whoever reads everything again.
+                while listener.next_buffered().is_some() {}
+                Ok(true)
+            }
+            Ok(Ok(None)) => Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted).into()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => bounded(sqlx::query("SELECT 1").execute(listener)).await.map(|_| false),
+        }
+    }
+}
+
+async fn listen(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(CALL_MAX)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options.clone());
+    let mut listener = PgListener::connect_with(&pool).await?;
+    // A new connection is made here, where it is bounded and told of.
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
+}
+
+async fn bounded<T>(call: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(CALL_MAX, call).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
