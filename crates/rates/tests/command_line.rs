@@ -83,7 +83,7 @@ fn exit_codes_are_the_contract_s() {
         (vec!["run", "--roles", "collector"], 78, "--roles all"),
         (vec!["run", "--listen", "8000"], 78, "--listen: listen: \"8000\": write ADDRESS:PORT"),
         (vec!["run", "--venues-dir", "nowhere"], 78, "nowhere: cannot be read"),
-        (vec!["run", "--listen", "127.0.0.1:0", "--broker", "amqp://u:hunter2@h"], 78, "amqp"),
+        (vec!["run", "--listen", "127.0.0.1:0", "--broker", "kafka://u:hunter2@h"], 78, "kafka"),
         (
             vec!["run", "--listen", "127.0.0.1:0", "--store", "sqlite:///no/such/folder/x.db"],
             78,
