@@ -144,8 +144,11 @@ const CONTROLLED: &[(&str, &str)] = &[
     ("independentreserve", "independentreserve"),
 ];
 
+/// A venue, and whether a symbol of it is no spot pair.
+type Contract = (&'static str, fn(&str) -> bool);
+
 /// What is no spot pair by the venue's own spelling.
-const CONTRACTS: &[(&str, fn(&str) -> bool)] = &[
+const CONTRACTS: &[Contract] = &[
     ("bitflyer", |symbol| symbol.starts_with("FX_")),
     ("bitmex", |_| true),
     ("bybit-linear", |_| true),
