@@ -92,7 +92,7 @@ async fn store_with(dir: &Path, files: &[(String, String)], pairs: &[String]) ->
     };
     let rows = files.iter().flat_map(|(venue, _)| pairs.iter().map(move |pair| row(venue, pair)));
     let seed = Seed { rows: rows.collect(), venues: Vec::new() };
-    let store = store::open(&url, seed).await?;
+    let store = Box::pin(store::open(&url, seed)).await?;
     store.close().await;
     Ok(url)
 }
