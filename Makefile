@@ -14,7 +14,7 @@ test:           ## every test; the tidy test is one of them
 check:          ## what CI runs
 	.ci/run
 
-bench:          ## how fast and how small: about four minutes after the build; see docs/performance.md
+bench:          ## how fast and how small: about five minutes after the build; see docs/performance.md
 	cargo build --release --locked -p rates -p bench
 	cargo bench --locked -p venue --bench decode --no-run
 	$${CARGO_TARGET_DIR:-target}/release/bench

@@ -1,4 +1,4 @@
-//! `make bench`: the figures of issue 2, measured on this machine against the real binary, and one table at the end.
+//! `make bench`: the figures of issues 2 and 4, measured on this machine against the real binary, and one table at the end.
 //! It must not know how any of them is measured.
 #![expect(
     clippy::print_stdout,
@@ -21,6 +21,7 @@ mod product;
 mod read;
 mod size;
 mod sse;
+mod venues;
 
 use anyhow::Context;
 use figures::Table;
@@ -28,7 +29,7 @@ use machine::Machine;
 use std::process::ExitCode;
 
 /// What can be named on the command line; without a name all run, in this order.
-const ALL: [&str; 5] = ["size", "decode", "read", "latency", "pairs"];
+const ALL: [&str; 6] = ["size", "decode", "read", "latency", "pairs", "venues"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -82,7 +83,8 @@ async fn measure(names: &[String]) -> anyhow::Result<bool> {
             "decode" => decode::run(&mut table).await,
             "read" => read::run(&machine, &mut table).await,
             "latency" => latency::run(&machine, &mut table).await,
-            _ => pairs::run(&machine, &mut table).await,
+            "pairs" => pairs::run(&machine, &mut table).await,
+            _ => venues::run(&machine, &mut table).await,
         };
         // What else can be measured still is.
         if let Err(error) = measured {

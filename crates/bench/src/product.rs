@@ -38,11 +38,22 @@ impl Product {
         venue_file: &str,
         pairs: &[String],
     ) -> anyhow::Result<Product> {
+        Product::start_with(words, &[(VENUE.to_owned(), venue_file.to_owned())], pairs).await
+    }
+
+    /// Starts it with venue files of these names and texts; each venue has a row for every pair.
+    pub async fn start_with(
+        words: impl Fn(&str) -> Vec<String>,
+        files: &[(String, String)],
+        pairs: &[String],
+    ) -> anyhow::Result<Product> {
         let dir = Folder::new()?;
         let venues = dir.path().join("venues");
         std::fs::create_dir(&venues)?;
-        std::fs::write(venues.join(format!("{VENUE}.toml")), venue_file)?;
-        let store = store_with(dir.path(), pairs).await?;
+        for (name, text) in files {
+            std::fs::write(venues.join(format!("{name}.toml")), text)?;
+        }
+        let store = store_with(dir.path(), files, pairs).await?;
         let mut words = words(&binary()?.to_string_lossy());
         let venues = venues.to_string_lossy().into_owned();
         let more = [
@@ -72,15 +83,16 @@ impl Product {
 }
 
 /// A store whose only rows are these, so that nothing but this machine is asked.
-async fn store_with(dir: &Path, pairs: &[String]) -> anyhow::Result<String> {
+async fn store_with(dir: &Path, files: &[(String, String)], pairs: &[String]) -> anyhow::Result<String> {
     let url = format!("sqlite://{}", dir.join("rates.db").display());
-    let row = |pair: &String| NewTradeRow {
-        venue: VENUE.to_owned(),
-        currency_pair: pair.clone(),
+    let row = |venue: &str, pair: &str| NewTradeRow {
+        venue: venue.to_owned(),
+        currency_pair: pair.to_owned(),
         ..NewTradeRow::default()
     };
-    let seed = Seed { rows: pairs.iter().map(row).collect(), venues: Vec::new() };
-    let store = store::open(&url, seed).await?;
+    let rows = files.iter().flat_map(|(venue, _)| pairs.iter().map(move |pair| row(venue, pair)));
+    let seed = Seed { rows: rows.collect(), venues: Vec::new() };
+    let store = Box::pin(store::open(&url, seed)).await?;
     store.close().await;
     Ok(url)
 }

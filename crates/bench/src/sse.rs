@@ -52,7 +52,7 @@ impl Prices {
 }
 
 /// The numbers of all prices in there that are whole: `"50000.000000123"`.
-fn numbers(bytes: &[u8]) -> impl Iterator<Item = u64> {
+pub fn numbers(bytes: &[u8]) -> impl Iterator<Item = u64> {
     let length = WHOLE.len() + NUMBER_DIGITS + 2;
     bytes.windows(length).filter_map(|part| {
         let digits = part.strip_prefix(b"\"")?.strip_prefix(WHOLE.as_bytes())?.strip_suffix(b"\"")?;
