@@ -80,9 +80,12 @@ impl Service {
         };
         let board = board::follow(broker.clone(), cache.clone(), self.clock, options, stop.clone()).await;
         tasks.run(policies::follow(store.clone(), board.clone()));
-        if config.roles.contains(&Role::Api) {
+        // Without the role, a process answers for itself only where it was told to listen; else nothing may wait there.
+        if config.roles.contains(&Role::Api) || config.is_set("listen") {
             let health = Health::watch(&tasks, store.clone(), broker.clone(), cache.clone());
             self.start_api(&tasks, listener, board.clone(), store.clone(), health);
+        } else {
+            drop(listener);
         }
         if config.roles.contains(&Role::Recorder) {
             self.start_recorder(&tasks, &board, &store, &broker, &cache);
