@@ -7,7 +7,7 @@
 //!    with [`market::Newest`], so that memory is bounded by the number of pairs.
 //! 2. Give every reader a bounded queue. `queue.rs` is one: in order while the reader keeps up, the newest per
 //!    (venue, pair) and per (venue, collector) once it does not.
-//! 3. Add the scheme to [`open_with`], the only place that knows the backends,.
+//! 3. Add the scheme to [`open_with`], the only place that knows the backends.
 //! 4. Add variants to [`BrokerError`] where a caller would do something different, and say in
 //!    [`BrokerError::is_transient`] whether trying again may help. No address is printed with its password.
 //! 5. Add one line to the list at the end of `tests/contract.rs`: the backend's name and how a test opens it.
