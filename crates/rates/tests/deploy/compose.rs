@@ -90,3 +90,9 @@ fn filled(text: &str) -> String {
     }
     out.replace("$$", "$")
 }
+
+/// Says that something was not looked at, and why.
+#[expect(clippy::print_stderr, reason = "a skipped test says so aloud")]
+pub fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+}

@@ -1,7 +1,7 @@
 //! The deployment files as text: hardened, pinned, and every name in them exists.
 //! It must not start a server.
 
-use crate::compose::{compose, environment, root, services, text, variables, word, words, yaml};
+use crate::compose::{compose, environment, root, services, skipped, text, variables, word, words, yaml};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -236,7 +236,7 @@ fn what_is_shown_is_provided() {
     {
         assert!(output.status.success(), "{output:?}");
     } else {
-        println!("skipped: promtool is not installed");
+        skipped("promtool is not installed");
     }
 }
 
@@ -248,7 +248,7 @@ fn compose_itself_reads_the_files() {
             Command::new("docker").args(arguments).current_dir(root()).stdin(Stdio::null()).output()
         };
         if !docker(&["compose", "version"]).is_ok_and(|output| output.status.success()) {
-            return println!("skipped: there is no docker compose here");
+            return skipped("there is no docker compose here");
         }
         let output = docker(&["compose", "-f", file, "config", "--quiet"]).unwrap();
         assert!(output.status.success(), "{file}: {output:?}");

@@ -1,7 +1,7 @@
 //! The unit for systemd: how closed it is, and that the program says what `Type=notify` waits for.
 //! It must not need systemd to run.
 
-use crate::compose::{root, text};
+use crate::compose::{root, skipped, text};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn the_unit_is_closed_and_its_words_exist() {
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
             assert!(output.status.success() && said.contains("exposure level"), "{said}{output:?}");
         }
-        Err(_) => println!("skipped: systemd-analyze is not installed"),
+        Err(_) => skipped("systemd-analyze is not installed"),
     }
     let command = settings("ExecStart").remove(0);
     let (program, arguments) = command.split_once(' ').unwrap();
