@@ -18,6 +18,7 @@ mod scripted_http;
 mod scripted_talk;
 mod server;
 pub mod servers;
+mod tls;
 mod wait;
 mod wire;
 

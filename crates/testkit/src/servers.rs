@@ -6,6 +6,7 @@ pub use crate::process::{Port, Process};
 pub use crate::rabbitmq::RabbitMq;
 pub use crate::redis::Redis;
 pub use crate::server::ServerError;
+pub use crate::tls::TestCa;
 
 /// The methods that every private server has; `$stop` is the signal that ends it in good order.
 macro_rules! steer {
