@@ -91,8 +91,9 @@ impl Answers {
         cells.filter(|cell| cell.state(now) == PairState::Waiting).for_each(|cell| cell.set(state));
     }
 
-    /// Reads a body and publishes what it says; the worst problem that it reports, if any. `complete`: it
-    /// should mention every symbol of the request.
+    /// Reads a body and publishes what it says; the worst problem that it reports, if any. `complete`: the answer is
+    /// good, and should mention every symbol of the request; else only problems are looked for in it, whatever else
+    /// it may hold: a price in the page of an error is nobody's word.
     pub fn read(
         &mut self,
         request: &Request,
@@ -138,6 +139,7 @@ impl Answers {
         now: Timestamp,
     ) -> Option<(Meaning, String)> {
         match said {
+            Said::Tick(_) | Said::Rejected(_) | Said::NotBefore(_) if !complete => {}
             Said::Tick(seen) => {
                 let symbol = seen.symbol.clone();
                 if self.publisher.add(seen, now)
