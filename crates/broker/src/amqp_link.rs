@@ -167,6 +167,8 @@ pub(crate) struct Said {
 
 impl Said {
     pub(crate) fn new(role: &'static str, link: &Link) -> Said {
+        // There from the start: a counter that appears with its first count shows no increase.
+        metrics::counter!("rates_broker_disconnects_total", "role" => role).increment(0);
         Said { role, server: link.server(), last: None, times: 0 }
     }
 

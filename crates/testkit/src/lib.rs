@@ -7,6 +7,7 @@ mod fake_venue;
 mod fill;
 mod form;
 mod postgres;
+mod process;
 mod proxy;
 mod rabbitmq;
 mod redis;

@@ -70,13 +70,14 @@ rm -rf -- "$1"
 "#;
 
 /// A port that no other test takes, also while nothing listens there: the UDP port of the same number is the sign.
-pub(crate) struct Port {
+pub struct Port {
     pub(crate) number: u16,
     _sign: UdpSocket,
 }
 
 impl Port {
-    pub(crate) fn free() -> Result<Port, ServerError> {
+    /// One on which nothing listens; others keep off it for as long as this value lives.
+    pub fn free() -> Result<Port, ServerError> {
         for _ in 0..1_000 {
             let number = fastrand::u16(PORTS);
             let Ok(sign) = UdpSocket::bind(("127.0.0.1", number)) else { continue };
@@ -85,6 +86,11 @@ impl Port {
             }
         }
         Err(std::io::Error::from(std::io::ErrorKind::AddrInUse).into())
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u16 {
+        self.number
     }
 }
 
