@@ -2,7 +2,8 @@
 //! answer came, nor when the next request is due.
 
 use crate::{
-    cell::PairCell, context::Context, meters::Meters, publish::Publisher, subscriptions::Wants, words,
+    cell::PairCell, context::Context, meters::Meters, permit::Permit, publish::Publisher,
+    subscriptions::Wants, words,
 };
 use market::{PairState, Timestamp};
 use std::{
@@ -30,10 +31,15 @@ pub struct Answers {
 
 impl Answers {
     /// Follows nothing yet.
-    pub fn new(context: Arc<Context>, venue: Arc<Venue>, meters: Arc<Meters>) -> Answers {
+    pub fn new(
+        context: Arc<Context>,
+        venue: Arc<Venue>,
+        meters: Arc<Meters>,
+        permit: Arc<Permit>,
+    ) -> Answers {
         Answers {
             reader: venue.reader(),
-            publisher: Publisher::new(venue.id().clone(), context.broker.clone()),
+            publisher: Publisher::new(venue.id().clone(), context.broker.clone(), permit),
             said: Vec::new(),
             followed: Vec::new(),
             cells: HashMap::new(),

@@ -23,8 +23,10 @@ mod wire;
 
 pub use fake_venue::{Behaviour, FakeVenue, Handshake, Happened, HttpAnswer, Logged};
 pub use fill::last_cents;
+pub use process::Process;
 pub use proxy::{FaultProxy, Line};
 pub use script::{Channel, Frames, How, Script, duration, limit};
 pub use scripted::{Micros, ScriptedVenue, Speed};
+pub use server::Port;
 pub use wait::{until, until_some};
 pub use wire::venue_file;
