@@ -7,6 +7,7 @@ mod fake_http;
 mod fake_venue;
 mod fill;
 mod form;
+mod numbered;
 mod postgres;
 mod proxy;
 mod rabbitmq;
@@ -23,6 +24,7 @@ mod wire;
 
 pub use fake_venue::{Behaviour, FakeVenue, Handshake, Happened, HttpAnswer, Logged};
 pub use fill::last_cents;
+pub use numbered::{NumberedVenue, Place, number, numbers_in_middle};
 pub use proxy::{FaultProxy, Line};
 pub use script::{Channel, Frames, How, Script, duration, limit};
 pub use scripted::{Micros, ScriptedVenue, Speed};
