@@ -1,0 +1,5 @@
+//! The roles apart: many processes of the real binary on private servers, some of which die.
+//! It must not reach any other machine.
+
+mod harness;
+mod roles;

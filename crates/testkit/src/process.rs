@@ -1,0 +1,45 @@
+//! Any program as a private child of a test: killed, frozen, ended and started again, and gone when the test is.
+//! It must not know which program it is.
+
+use crate::server::{Place, Program, Server, ServerError};
+use rustix::process::Signal;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A running program; killed when the last clone is dropped, and also if the test itself is killed.
+#[derive(Clone)]
+pub struct Process {
+    server: Arc<Server>,
+}
+
+impl Process {
+    /// Starts what `command` makes, and waits until it `answers`; `command` is asked again at every restart.
+    pub fn start(
+        name: &'static str,
+        command: impl Fn() -> Command + Send + Sync + 'static,
+        answers: impl Fn() -> bool + Send + Sync + 'static,
+        patience: Duration,
+    ) -> Result<Process, ServerError> {
+        let program = Program {
+            name,
+            command: Box::new(command),
+            answers: Box::new(answers),
+            patience,
+            last: Signal::KILL,
+        };
+        Ok(Process { server: Arc::new(Server::start(Arc::new(Place::new("KILL")?), program)?) })
+    }
+
+    /// With which code it ended, by itself or by [`Process::stop`]; `None` while it runs, and -1 after a signal.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.server.exit_code()
+    }
+
+    /// SIGTERM alone: returns at once, and the program goes on until it has ended by itself.
+    pub fn ask_to_stop(&self) {
+        self.server.signal(Signal::TERM);
+    }
+}
+
+crate::servers::steer!(Process, Signal::TERM);
