@@ -151,8 +151,14 @@ impl Broker for AmqpBroker {
         let (name, is_up) = (self.shared.link.queue(), watch::Sender::new(false));
         self.shared.readers.lock().insert(name.clone());
         let mut served = is_up.subscribe();
-        let reader =
-            Reader { shared: self.shared.clone(), name, queue: queue.clone(), left: left.clone(), is_up };
+        let reader = Reader {
+            shared: self.shared.clone(),
+            name,
+            queue: queue.clone(),
+            left: left.clone(),
+            is_up,
+            poison: Mutex::default(),
+        };
         // Left again, should whoever subscribes give up waiting.
         let subscription = AmqpSubscription { reading: Reading::new(queue), _left: left.drop_guard() };
         self.tasks.spawn(reader.run());

@@ -10,7 +10,7 @@ use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 /// As promised; the twenty connections together.
 const PER_SECOND: u32 = 500;
-const LOAD_FOR: Duration = Duration::from_secs(2);
+const LOAD_FOR: Duration = Duration::from_millis(1_500);
 
 /// Reads for a while, with nothing refused and nothing cut off.
 async fn load(fleet: &Fleet, name: &str) -> Judged {
@@ -18,9 +18,14 @@ async fn load(fleet: &Fleet, name: &str) -> Judged {
     let load = Load::start(fleet.member("api").service.address, PER_SECOND, paths.map(str::to_owned).into());
     tokio::time::sleep(LOAD_FOR).await;
     let judged = load.end().await;
-    say(&format!("{name}: half of {} within {:?}, 99 % within {:?}", judged.latencies.len(), judged.percentile(50), judged.percentile(99)));
+    say(&format!(
+        "{name}: half of {} within {:?}, 99 % within {:?}",
+        judged.latencies.len(),
+        judged.percentile(50),
+        judged.percentile(99)
+    ));
     // At least half of what was asked for: the machine may be busy.
-    judged.is_clean(PER_SECOND as usize);
+    judged.is_clean(PER_SECOND as usize * 3 / 4);
     judged
 }
 

@@ -29,6 +29,9 @@ const ASK_EVERY: Duration = Duration::from_millis(60);
 /// Nothing local takes longer, except for what is dead.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
+/// The type of messages that the test itself put there, and that are none of the product's.
+pub const FOREIGN: &str = "text/foreign";
+
 /// Which life a process or a server is in: whoever kills it counts on.
 pub type Life = Arc<AtomicU64>;
 
@@ -205,6 +208,9 @@ async fn consume(
     let mut messages = channel.basic_consume(queue, "foreign".into(), options, FieldTable::default()).await?;
     while let Some(message) = messages.next().await {
         let message = message?;
+        if message.properties.content_type().as_ref().is_some_and(|kind| kind.as_str() == FOREIGN) {
+            continue;
+        }
         let Ok(body) = serde_json::from_slice::<Value>(&message.data) else {
             oracle.violation(format!("{view}: no JSON: {}", String::from_utf8_lossy(&message.data)));
             continue;

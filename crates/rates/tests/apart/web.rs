@@ -85,9 +85,8 @@ pub async fn get(address: SocketAddr, path: &str) -> Reply {
 /// A row to be tracked, written with a key: what the API says, and how long it took.
 pub async fn add_row(address: SocketAddr, key: &str, venue: &str, pair: &str) -> (Reply, Duration) {
     let body = format!(r#"{{"venue":"{venue}","currency_pair":"{pair}"}}"#);
-    let head = format!(
-        "authorization: Bearer {key}\r\ncontent-type: application/json\r\nconnection: close\r\n"
-    );
+    let head =
+        format!("authorization: Bearer {key}\r\ncontent-type: application/json\r\nconnection: close\r\n");
     let started = Instant::now();
     let ask = async {
         let mut client = Client::connect(address).await?;
