@@ -51,7 +51,10 @@ impl Reader {
     /// Reads until the reader leaves or the broker is closed, over as many connections as it takes.
     pub(crate) async fn run(self) {
         let for_ever = async {
-            let (mut said, mut backoff) = (Said::new("reader", &self.shared.link), Backoff::default());
+            let (mut said, mut backoff) = (
+                Said::new("reader", &self.shared.link, self.shared.readers_said.clone()),
+                Backoff::default(),
+            );
             loop {
                 let connected = Instant::now();
                 match self.session(&mut said).await {

@@ -57,6 +57,8 @@ struct Shared {
     place: Place,
     is_silent: AtomicBool,
     said: Mutex<BTreeMap<String, Vec<i64>>>,
+    /// Of each open connection, by its number.
+    subscribed: Mutex<BTreeMap<u64, usize>>,
     out: broadcast::Sender<Round>,
 }
 
@@ -70,6 +72,7 @@ impl NumberedVenue {
             place,
             is_silent: AtomicBool::new(false),
             said: Mutex::new(said),
+            subscribed: Mutex::default(),
             out: broadcast::channel(1_024).0,
         });
         let stop = CancellationToken::new();
@@ -87,8 +90,15 @@ impl NumberedVenue {
         tokio::spawn(stop.clone().run_until_cancelled_owned(say));
         let (serving, connections) = (shared.clone(), stop.clone());
         let serve = async move {
+            let mut number = 0;
             while let Ok((tcp, _)) = listener.accept().await {
-                tokio::spawn(connections.clone().run_until_cancelled_owned(talk(tcp, serving.clone())));
+                number += 1;
+                let serving = serving.clone();
+                let talking = async move {
+                    talk(tcp, number, &serving).await;
+                    serving.subscribed().remove(&number);
+                };
+                tokio::spawn(connections.clone().run_until_cancelled_owned(talking));
             }
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(serve));
@@ -116,6 +126,11 @@ impl NumberedVenue {
     /// Says nothing from now on, or speaks again.
     pub fn set_silent(&self, is_silent: bool) {
         self.shared.is_silent.store(is_silent, Relaxed);
+    }
+
+    /// How many symbols each open connection has subscribed.
+    pub fn subscribed(&self) -> Vec<usize> {
+        self.shared.subscribed().values().copied().collect()
     }
 
     /// The number of the last price of a symbol; the first is 1.
@@ -169,6 +184,10 @@ impl Shared {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn subscribed(&self) -> MutexGuard<'_, BTreeMap<u64, usize>> {
+        self.subscribed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The next price of every symbol. It is on record before anybody can have seen it.
     fn round(&self, now: i64) {
         let mut frames = Vec::new();
@@ -184,7 +203,7 @@ impl Shared {
     }
 }
 
-async fn talk(tcp: TcpStream, shared: Arc<Shared>) {
+async fn talk(tcp: TcpStream, number: u64, shared: &Shared) {
     let Ok(mut socket) = tokio_tungstenite::accept_async(tcp).await else { return };
     let mut rounds = shared.out.subscribe();
     let mut subscribed = BTreeSet::new();
@@ -200,6 +219,7 @@ async fn talk(tcp: TcpStream, shared: Arc<Shared>) {
                     } else {
                         symbols.for_each(|symbol| { subscribed.remove(&symbol); });
                     }
+                    shared.subscribed().insert(number, subscribed.len());
                     let answer = json!({"ok": true, "id": said["id"]}).to_string();
                     if socket.send(Message::text(answer)).await.is_err() { return }
                 }

@@ -120,8 +120,9 @@ async fn foreign_messages_change_nothing_and_are_told_once() {
         ticks(1..=1),
         ticks(1..=last),
     ];
-    for _ in 0..20 {
-        for body in &bodies {
+    for round in 0..20 {
+        // Ten megabytes once are enough.
+        for body in bodies.iter().filter(|body| round == 0 || body.len() < 1 << 20) {
             let properties = BasicProperties::default().with_content_type(FOREIGN.into());
             for exchange in ["ticks", "status"] {
                 let exchange = format!("{}.{exchange}", fleet.apart.prefix).into();

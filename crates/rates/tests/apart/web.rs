@@ -39,6 +39,11 @@ impl Client {
         Ok(Client { stream, address })
     }
 
+    /// Whether the server has closed it: nothing else comes between two requests.
+    fn is_closed(&self) -> bool {
+        !matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     /// One request and its answer, or why there is none.
     pub async fn ask(&mut self, method: &str, path: &str, more: &str, body: &str) -> std::io::Result<Reply> {
         let (address, length) = (self.address, body.len());
@@ -112,16 +117,25 @@ pub struct Judged {
 }
 
 impl Load {
-    /// About so many requests a second, on twenty connections; a client whose connection was closed between two
-    /// requests, as a server may at any time, opens another.
+    /// About so many requests a second, on twenty connections.
     pub fn start(address: SocketAddr, per_second: u32, paths: Vec<String>) -> Load {
+        Load::start_as(address, per_second, paths, false)
+    }
+
+    /// The same at a server that is told to stop: a client whose connection it refuses, or has asked to close or
+    /// closed between two requests, has nothing to complain of, and goes.
+    pub fn start_until_closed(address: SocketAddr, per_second: u32, paths: Vec<String>) -> Load {
+        Load::start_as(address, per_second, paths, true)
+    }
+
+    fn start_as(address: SocketAddr, per_second: u32, paths: Vec<String>, is_leaving: bool) -> Load {
         const CLIENTS: u32 = 20;
         let stop = CancellationToken::new();
         let mut clients = JoinSet::new();
         for at in 0..CLIENTS {
             let (stop, paths) = (stop.clone(), paths.clone());
             let every = Duration::from_secs(1) * CLIENTS / per_second;
-            clients.spawn(client(address, stop, paths, at as usize, every));
+            clients.spawn(client(address, stop, paths, at as usize, every, is_leaving));
         }
         Load { stop, clients }
     }
@@ -164,6 +178,7 @@ async fn client(
     paths: Vec<String>,
     mut at: usize,
     every: Duration,
+    is_leaving: bool,
 ) -> Judged {
     let mut judged = Judged::default();
     let mut connection: Option<Client> = None;
@@ -172,11 +187,21 @@ async fn client(
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         at += 1;
         let started = Instant::now();
+        if is_leaving && connection.as_ref().is_some_and(Client::is_closed) {
+            return judged;
+        }
+        if connection.is_none() {
+            match Client::connect(address).await {
+                Ok(client) => connection = Some(client),
+                Err(_) if is_leaving => return judged,
+                Err(error) => {
+                    judged.failures.push(format!("connecting: {error}"));
+                    continue;
+                }
+            }
+        }
         let ask = async {
-            let mut client = match connection.take() {
-                Some(client) => client,
-                None => Client::connect(address).await?,
-            };
+            let mut client = connection.take().expect("it was made just now");
             let reply = client.ask("GET", &paths[at % paths.len()], "", "").await?;
             Ok::<_, std::io::Error>((client, reply))
         };
