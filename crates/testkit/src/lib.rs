@@ -2,10 +2,12 @@
 //! breaks the line on purpose. It must not know the product: the fake speaks a small wire format of its own, which
 //! [`venue_file`] describes, and a script tells what a real venue's documentation does.
 
+pub mod counts;
 mod fake_http;
 mod fake_venue;
 mod fill;
 mod form;
+mod numbered;
 mod postgres;
 mod process;
 mod proxy;
@@ -23,6 +25,7 @@ mod wire;
 
 pub use fake_venue::{Behaviour, FakeVenue, Handshake, Happened, HttpAnswer, Logged};
 pub use fill::last_cents;
+pub use numbered::{NumberedVenue, Place, number, numbers_in_middle};
 pub use process::Process;
 pub use proxy::{FaultProxy, Line};
 pub use script::{Channel, Frames, How, Script, duration, limit};

@@ -40,6 +40,18 @@ impl Process {
         self.server.exit_code()
     }
 
+    /// Its number while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.pid()
+    }
+
+    /// Memory that it holds, in KiB; 0 once it has ended.
+    pub fn resident_kib(&self) -> u64 {
+        let status = self.pid().and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/status")).ok());
+        let resident = status.as_deref().unwrap_or_default().lines().find_map(|l| l.strip_prefix("VmRSS:"));
+        resident.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    }
+
     /// SIGTERM alone: returns at once, and the program goes on until it has ended by itself.
     pub fn ask_to_stop(&self) {
         self.server.signal(Signal::TERM);

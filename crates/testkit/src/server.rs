@@ -234,6 +234,10 @@ impl Server {
         }
     }
 
+    pub(crate) fn pid(&self) -> Option<u32> {
+        lock(&self.child).as_ref().map(Child::id)
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         if let Some(child) = &*lock(&self.child) {
             for pid in family(child.id()) {
