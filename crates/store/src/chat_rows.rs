@@ -10,7 +10,7 @@ macro_rules! chat_rows {
         use crate::notices::tell;
         use crate::outbox::MESSAGES_MAX;
         use crate::outbox_sql::PUT_STATE;
-        use crate::target::topics_of;
+        use crate::owner::topics_of;
         use crate::{BotState, ChatCount, ChatRow, Chats, Owner, StoreError};
         use async_trait::async_trait;
         use market::Timestamp;

@@ -34,6 +34,7 @@ mod orders;
 mod outbox;
 mod outbox_rows;
 mod outbox_sql;
+mod owner;
 mod policies;
 mod postgres;
 mod postgres_alerts;
@@ -58,7 +59,6 @@ mod steps;
 mod subscription_rows;
 mod subscriptions;
 mod tables;
-mod target;
 mod webhooks;
 
 pub use alerts::{
@@ -74,9 +74,9 @@ pub use outbox::{
     MESSAGES_MAX, Message, MessageFilter, MessageState, NewMessage, Outbox, OutboxDepth, Outcome,
     PRIORITY_ALERT, PRIORITY_BULK, PRIORITY_NORMAL, Settlement,
 };
+pub use owner::Owner;
 pub use policies::{PairPolicies, PairPolicyRow};
 pub use subscriptions::{NewSubscription, SubscriptionRow, Subscriptions};
-pub use target::{Owner, Target, TargetError};
 pub use webhooks::{WebhookRow, Webhooks};
 
 use async_trait::async_trait;

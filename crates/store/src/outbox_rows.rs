@@ -9,7 +9,7 @@ macro_rules! outbox_rows {
         use crate::notices::tell;
         use crate::outbox::{MESSAGES_AT_ONCE, settled};
         use crate::outbox_sql as sql;
-        use crate::target::channel_of;
+        use crate::owner::channel_of;
         use crate::{
             MESSAGES_MAX, Message, MessageFilter, MessageState, NewMessage, Outbox, OutboxDepth, Settlement,
             StoreError,
