@@ -14,6 +14,8 @@ mod history;
 mod init;
 mod keys;
 mod known;
+mod late_alerts;
+mod late_chats;
 mod late_orders;
 mod late_store;
 mod layers;
