@@ -3,7 +3,7 @@
 
 use crate::{Condition, Direction, Gate, Progress, Side, Spec, SpecError, ladder::Way};
 use compact_str::CompactString;
-use market::{Pair, PairError, Price, Sign, Timestamp, VenueId};
+use market::{Pair, PairError, Price, Timestamp, VenueId};
 use rust_decimal::Decimal;
 use store::AlertRow;
 
@@ -251,9 +251,4 @@ impl Progress {
 pub(crate) fn per_cent_of(part: Decimal, whole: Decimal) -> Option<Decimal> {
     let pct = part.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(whole.abs())?;
     Some(pct.round_dp(4).normalize())
-}
-
-/// A computed value as a price, where it is one.
-pub(crate) fn price_of(value: Decimal) -> Option<Price> {
-    Price::from_decimal(value, Sign::Any).ok()
 }
