@@ -1,0 +1,8 @@
+//! Telegram: what was said to the bot, what it answers, and how that travels.
+//! It must not know where ticks come from, nor how alerts decide to fire.
+
+mod house;
+mod said;
+
+pub use house::{House, HouseError};
+pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Said, UserRef, What};
