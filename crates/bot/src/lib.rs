@@ -1,6 +1,12 @@
-//! Telegram: what people say becomes acts, alerts become messages, and the Bot API's rules are kept on the way.
-//! It must not know collectors or brokers: rates reach it through a board, and what must survive lies in the store.
+//! Telegram: what was said to the bot, what it answers, and how that travels.
+//! It must not know where ticks come from, nor how alerts decide to fire.
 
+// The seam between the two halves.
+mod house;
+mod said;
+// The transport.
 mod token;
 
+pub use house::{House, HouseError};
+pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Said, UserRef, What};
 pub use token::Token;
