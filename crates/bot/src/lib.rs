@@ -2,7 +2,12 @@
 //! It must not know where ticks come from, nor how alerts decide to fire.
 
 mod house;
+mod language;
+pub mod number;
+mod number_read;
 mod said;
 
 pub use house::{House, HouseError};
+pub use language::{Language, Noun, Plural};
+pub use number_read::{Number, read as read_number};
 pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Said, UserRef, What};
