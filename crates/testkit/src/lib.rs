@@ -2,6 +2,7 @@
 //! breaks the line on purpose. It must not know the product: the fake speaks a small wire format of its own, which
 //! [`venue_file`] describes, and a script tells what a real venue's documentation does.
 
+pub mod counts;
 mod fake_http;
 mod fake_venue;
 mod fill;
