@@ -154,12 +154,11 @@ fn zeros_after_point(number: Decimal) -> u32 {
 }
 
 fn rounded(number: Decimal, places: u32) -> Decimal {
-    let mut rounded = number.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero);
-    // Zeros are added where they fit in; 28 digits before the point leave room for none.
-    if rounded.scale() < places {
-        rounded.rescale(places);
-    }
-    rounded
+    let rounded = number.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero);
+    // Zeros are added where all of them fit in; 28 digits before the point leave no room.
+    let mut padded = rounded;
+    padded.rescale(places);
+    if padded.scale() == places { padded } else { rounded }
 }
 
 fn two_places(percent: Decimal) -> Decimal {
