@@ -3,10 +3,15 @@
 
 // The seam between the two halves.
 mod house;
+mod language;
+pub mod number;
+mod number_read;
 mod said;
 // The transport.
 mod token;
 
 pub use house::{House, HouseError};
+pub use language::{Language, Noun, Plural};
+pub use number_read::{Number, read as read_number};
 pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Said, UserRef, What};
 pub use token::Token;

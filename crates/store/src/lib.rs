@@ -19,10 +19,13 @@
 //! 3. If it changes `trade_info`, begin its name with `trade_info` and let it touch nothing else: those steps are
 //!    taken again when an operator has dropped that table.
 
+mod alerts;
 mod candle;
+mod chats;
 mod holds;
 mod lease;
 mod orders;
+mod outbox;
 mod policies;
 mod postgres;
 mod postgres_orders;
@@ -36,15 +39,26 @@ mod sqlite_schema;
 mod sqlite_tables;
 mod sqlite_watch;
 mod steps;
+mod subscriptions;
 mod tables;
+mod webhooks;
 
+pub use alerts::{
+    ALERTS_MAX, AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Fire, NewAlert,
+};
 pub use candle::{
     CANDLES_MAX, CANDLES_REMOVED_MAX, Candle, CandleKey, CandleRange, Candles, Interval, IntervalError,
 };
-pub use lease::{Lease, Leases};
-
+pub use chats::{BotState, ChatCount, ChatRow, Chats};
 pub use holds::{Hold, Holds};
+pub use lease::{Lease, Leases};
+pub use outbox::{
+    MESSAGES_MAX, Message, MessageFilter, MessageState, NewMessage, Outbox, OutboxDepth, Outcome,
+    PRIORITY_ALERT, PRIORITY_BULK, PRIORITY_NORMAL, Settlement, channel_of,
+};
 pub use policies::{PairPolicies, PairPolicyRow};
+pub use subscriptions::{NewSubscription, SubscriptionRow, Subscriptions};
+pub use webhooks::{WebhookRow, Webhooks};
 
 use async_trait::async_trait;
 use market::{Timestamp, VenueId};
