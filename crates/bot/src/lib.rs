@@ -8,10 +8,16 @@ pub mod number;
 mod number_read;
 mod said;
 // The transport.
+mod call_error;
+mod client;
+mod throttle;
 mod token;
 
+pub use call_error::CallError;
+pub use client::{API_URL, Client, ClientError};
 pub use house::{House, HouseError};
 pub use language::{Language, Noun, Plural};
 pub use number_read::{Number, read as read_number};
 pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Said, UserRef, What};
+pub use throttle::{Class, Pace, Permit, Throttle};
 pub use token::Token;
