@@ -1,8 +1,6 @@
 //! The two languages, and how each counts things.
 //! It must not hold a text: those are in `texts_en.rs` and `texts_ru.rs`.
 
-use rust_decimal::Decimal;
-
 /// A language that the bot speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Language {
@@ -102,11 +100,6 @@ pub fn of_total(noun: &Noun, language: Language, count: u64) -> &'static str {
         (Language::Ru, _) => noun.many,
         (Language::En, _) => noun.with(language, count),
     }
-}
-
-/// Whole numbers from a decimal, for counting; what is no count is many.
-pub fn count_of(number: Decimal) -> u64 {
-    u64::try_from(number).unwrap_or(5)
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 
 // The seam between the two halves.
 mod house;
+pub mod html;
 mod language;
+pub mod moment;
 pub mod number;
 mod number_read;
 mod said;
