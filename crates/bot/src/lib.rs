@@ -9,6 +9,7 @@ pub mod moment;
 pub mod number;
 mod number_read;
 mod said;
+mod talk;
 // The transport.
 mod call_error;
 mod client;
@@ -21,5 +22,6 @@ pub use house::{House, HouseError};
 pub use language::{Language, Noun, Plural};
 pub use number_read::{Number, read as read_number};
 pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Said, UserRef, What};
+pub use talk::{Talk, Told};
 pub use throttle::{Class, Pace, Permit, Throttle};
 pub use token::Token;
