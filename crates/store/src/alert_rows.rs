@@ -21,8 +21,8 @@ macro_rules! alert_rows {
         use tokio::sync::watch;
 
         fn alert(row: &$row) -> Option<AlertRow> {
-            let text = |at: usize| row.try_get::<String, _>(at).ok();
-            let number = |at: usize| row.try_get::<i64, _>(at).ok();
+            let text = |at: usize| row.try_get::<Option<String>, _>(at).ok().flatten();
+            let number = |at: usize| row.try_get::<Option<i64>, _>(at).ok().flatten();
             Some(AlertRow {
                 id: number(0)?,
                 owner: text(1)?,

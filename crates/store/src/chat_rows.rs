@@ -17,8 +17,8 @@ macro_rules! chat_rows {
         use sqlx::Row;
 
         fn chat(row: &$row) -> Option<ChatRow> {
-            let text = |at: usize| row.try_get::<String, _>(at).ok();
-            let number = |at: usize| row.try_get::<i64, _>(at).ok();
+            let text = |at: usize| row.try_get::<Option<String>, _>(at).ok().flatten();
+            let number = |at: usize| row.try_get::<Option<i64>, _>(at).ok().flatten();
             Some(ChatRow {
                 id: number(0)?,
                 kind: text(1)?,

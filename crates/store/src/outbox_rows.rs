@@ -20,8 +20,8 @@ macro_rules! outbox_rows {
         use tokio::sync::watch;
 
         fn message(row: &$row) -> Option<Message> {
-            let text = |at: usize| row.try_get::<String, _>(at).ok();
-            let number = |at: usize| row.try_get::<i64, _>(at).ok();
+            let text = |at: usize| row.try_get::<Option<String>, _>(at).ok().flatten();
+            let number = |at: usize| row.try_get::<Option<i64>, _>(at).ok().flatten();
             let time = |at: usize| number(at).map(Timestamp::from_millis);
             Some(Message {
                 id: number(0)?,

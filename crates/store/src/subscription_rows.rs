@@ -19,7 +19,7 @@ macro_rules! subscription_rows {
         use sqlx::Row;
 
         fn subscription(row: &$row) -> Option<SubscriptionRow> {
-            let number = |at: usize| row.try_get::<i64, _>(at).ok();
+            let number = |at: usize| row.try_get::<Option<i64>, _>(at).ok().flatten();
             Some(SubscriptionRow {
                 id: number(0)?,
                 chat_id: number(1)?,
@@ -33,7 +33,7 @@ macro_rules! subscription_rows {
         }
 
         fn webhook(row: &$row) -> Option<WebhookRow> {
-            let text = |at: usize| row.try_get::<String, _>(at).ok();
+            let text = |at: usize| row.try_get::<Option<String>, _>(at).ok().flatten();
             Some(WebhookRow {
                 id: row.try_get(0).ok()?,
                 owner: text(1)?,
