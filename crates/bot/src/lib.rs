@@ -5,15 +5,20 @@
 mod house;
 pub mod html;
 mod language;
+mod lexicon;
 pub mod moment;
+mod names;
 pub mod number;
 mod number_read;
+pub mod phrase;
 mod said;
+mod tokens;
 // The transport.
 mod token;
 
 pub use house::{House, HouseError};
 pub use language::{Language, Noun, Plural};
+pub use names::Names;
 pub use number_read::{Number, read as read_number};
 pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Said, UserRef, What};
 pub use token::Token;
