@@ -12,6 +12,9 @@ pub mod number;
 mod number_read;
 pub mod phrase;
 mod said;
+mod texts;
+mod texts_en;
+mod texts_ru;
 mod tokens;
 // The transport.
 mod token;
