@@ -48,13 +48,13 @@ use clock::Clock;
 use context::Context;
 use fleet::Fleet;
 use std::{sync::Arc, time::Duration};
-use store::{Store, StoreError, TradeRow, VenueFile};
+use store::{Rows, StoreError, TradeRow, VenueFile};
 use tokio_util::sync::CancellationToken;
 
 /// Runs until stopped. It never fails: while the store is away the last good rows go on, and at the start it
 /// waits for the store.
 pub async fn run(
-    store: Arc<dyn Store>,
+    store: Arc<dyn Rows>,
     builtin: Catalogue,
     broker: Arc<dyn Broker>,
     clock: Clock,
@@ -142,7 +142,7 @@ const HOLDS_TRIES: u32 = 3;
 /// Rows and venue files; at the start, before anybody is asked for anything, the holds too: `holds_tries` is 0 once
 /// they have been read.
 async fn read(
-    store: &dyn Store,
+    store: &dyn Rows,
     context: &Context,
     holds_tries: &mut u32,
 ) -> Result<(Vec<TradeRow>, Vec<VenueFile>), StoreError> {

@@ -13,6 +13,8 @@ mod health;
 mod history;
 mod keys;
 mod known;
+mod late_alerts;
+mod late_chats;
 mod late_orders;
 mod late_store;
 mod layers;

@@ -14,6 +14,10 @@ use tokio::sync::watch;
 pub const ALERTS_MAX: usize = 10_000;
 /// So many firings, or texts of progress, are one transaction.
 pub(crate) const ALERTS_AT_ONCE: usize = 500;
+pub(crate) const ALERTS_PRUNED_MAX: i64 = 5_000;
+/// So many of the newest changes are kept for readers who stopped.
+pub(crate) const CHANGES_KEPT: i64 = 200_000;
+pub(crate) const CHANGES_PRUNED_MAX: i64 = 20_000;
 
 /// One alert, as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -103,11 +103,6 @@ impl NewMessage {
     }
 }
 
-/// The part of a target that names the way: `chat` of `chat:5`.
-pub fn channel_of(target: &str) -> &str {
-    target.split(':').next().unwrap_or_default()
-}
-
 /// One message of the outbox, as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -232,14 +227,17 @@ pub trait Outbox: Send + Sync {
     /// that attempt any more is passed over.
     async fn settle_messages(&self, settlements: &[Settlement], now: Timestamp) -> Result<(), StoreError>;
     /// What a dead process left `sending` in a channel, taken before that time, is `ambiguous` now; how many.
-    async fn reclaim_messages(&self, channel: &str, taken_before: Timestamp) -> Result<u64, StoreError>;
-    /// The time of the next message of a channel that waits for its time.
-    async fn next_message_at(&self, channel: &str) -> Result<Option<Timestamp>, StoreError>;
+    async fn reclaim_messages(
+        &self,
+        channel: &str,
+        taken_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
     /// Messages that were held for a target are due now; how many.
     async fn release_messages(&self, target: &str, now: Timestamp) -> Result<u64, StoreError>;
     /// The newest messages first, at most `limit`.
     async fn messages(&self, filter: &MessageFilter, limit: usize) -> Result<Vec<Message>, StoreError>;
-    /// A dead message is to be sent again; `false` if there is no such dead one.
+    /// A dead message is to be sent again, as `ambiguous`: nobody knows any more; `false` if there is no such dead one.
     async fn revive_message(&self, id: i64, now: Timestamp) -> Result<bool, StoreError>;
     /// What waits, by channel and state.
     async fn outbox_depth(&self) -> Result<Vec<OutboxDepth>, StoreError>;
@@ -247,4 +245,15 @@ pub trait Outbox: Send + Sync {
     async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError>;
     /// Moves when messages are written: at once by this process, within a second by another.
     fn outbox_notices(&self) -> watch::Receiver<u64>;
+}
+
+/// State, time, error and uncounted attempts that an outcome leaves in the row.
+pub(crate) fn settled(outcome: &Outcome, now: Timestamp) -> (MessageState, Timestamp, Option<&str>, i64) {
+    match outcome {
+        Outcome::Sent => (MessageState::Sent, now, None, 0),
+        Outcome::Retry { at, error } => (MessageState::Pending, *at, Some(error), 0),
+        Outcome::Ambiguous { at, error } => (MessageState::Ambiguous, *at, Some(error), 0),
+        Outcome::NotNow { at } => (MessageState::Pending, *at, None, 1),
+        Outcome::Dead { error } => (MessageState::Dead, now, Some(error), 0),
+    }
 }
