@@ -60,7 +60,7 @@ pub struct Offline {
 
 impl Firing {
     /// The kind of its row in the outbox.
-    pub const KIND: &'static str = "alert";
+    pub const KIND: &'static str = "fired";
 
     /// Reads the body of an outbox row.
     pub fn from_json(text: &str) -> Result<Firing, serde_json::Error> {

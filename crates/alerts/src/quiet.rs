@@ -1,7 +1,10 @@
 //! Quiet hours: a time of day by somebody's own clock, and when it ends. Daylight saving time is the zone's business.
 //! It must not read the clock.
 
-use jiff::{civil, tz::TimeZone};
+use jiff::{
+    civil,
+    tz::{AmbiguousOffset, TimeZone},
+};
 use market::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, str::FromStr};
@@ -51,13 +54,27 @@ impl Quiet {
             return None;
         }
         let day = if minute < to { local.date() } else { local.date().tomorrow().ok()? };
-        // A time that the clock jumps over is taken as much later; of one that comes twice the first counts, and
-        // if that is over, the second.
         let end = zone.to_ambiguous_zoned(day.to_datetime(self.to.civil()?));
-        let (earlier, later) = (end.clone().earlier().ok()?, end.later().ok()?);
-        let moment =
-            [earlier.timestamp(), later.timestamp()].map(|t| Timestamp::from_millis(t.as_millisecond()));
-        moment.into_iter().filter(|moment| *moment > now).min()
+        let is_jumped_over = matches!(end.offset(), AmbiguousOffset::Gap { .. });
+        let (earlier, later) = (end.clone().earlier().ok()?.timestamp(), end.later().ok()?.timestamp());
+        let ends = if is_jumped_over {
+            // The clock never shows it: it ends where the clock jumps.
+            let jump = zone.following(earlier).next().map_or(later, |jump| jump.timestamp());
+            [jump, later]
+        } else {
+            // A time that comes twice: the first ends it, and if that is over, the second.
+            [earlier, later]
+        };
+        let ends = ends.map(|end| Timestamp::from_millis(end.as_millisecond()));
+        ends.into_iter().filter(|end| *end > now).min()
+    }
+}
+
+impl Quiet {
+    /// As the store keeps a chat's: minutes of the day, and the name of a zone. `None` if they are none.
+    pub fn of_minutes(from: i64, to: i64, time_zone: &str) -> Option<Quiet> {
+        let time = |minute: i64| TimeOfDay::from_minute(u16::try_from(minute).ok()?);
+        Some(Quiet { from: time(from)?, to: time(to)?, time_zone: time_zone.parse().ok()? })
     }
 }
 

@@ -1,7 +1,7 @@
-//! What somebody asked to be told: a condition on a pair, and how often, how insistently and where to say it.
-//! It must not know rates, nor how it is kept. The JSON shapes here are those of the interface and of the store.
+//! What somebody asked to be told: a condition on a pair, and how often and how insistently to say it.
+//! It must not know rates, nor how it is kept, nor who is told. The JSON shapes here are those of the interface and of the store.
 
-use crate::{Quiet, Target};
+use crate::Quiet;
 use market::{Pair, Price, Timestamp, VenueId};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -124,9 +124,6 @@ pub struct Spec {
     /// Quiet hours of its own; a chat's are kept with the chat, and count where these are missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet: Option<Quiet>,
-    /// Who is told; without one an alert of a chat tells the chat, and any other only shows in the list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<Target>,
 }
 
 /// Why a spec cannot be.
@@ -168,7 +165,6 @@ impl Spec {
             snoozed_until: None,
             is_urgent: false,
             quiet: None,
-            target: None,
         }
     }
 
