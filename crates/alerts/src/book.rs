@@ -83,8 +83,8 @@ pub struct Need {
     pub pair: Pair,
     /// The lengths of its windows, in milliseconds.
     pub windows_ms: Vec<i64>,
-    /// Whether it needs yesterday's values.
-    pub references: bool,
+    /// From when to when it needs yesterday's values.
+    pub references: Option<(Timestamp, Timestamp)>,
 }
 
 /// One alert and where it stands.
@@ -342,12 +342,11 @@ impl Book {
         self.venues.keys()
     }
 
-    /// What is needed of the past.
-    pub fn needs(&self) -> Vec<Need> {
+    /// What is needed of the past and was not told yet.
+    pub fn needs(&self, now: Timestamp) -> Vec<Need> {
         let of = |page: &Page| {
-            let windows_ms: Vec<i64> = page.windows_ms().collect();
-            let references = page.needs_references();
-            let is_needed = references || !windows_ms.is_empty();
+            let (windows_ms, references) = page.needs(now);
+            let is_needed = references.is_some() || !windows_ms.is_empty();
             is_needed.then(|| Need { pair: page.pair.clone(), windows_ms, references })
         };
         self.pages.iter().filter(|page| page.alerts > 0).filter_map(of).collect()
@@ -360,11 +359,26 @@ impl Book {
         }
     }
 
-    /// Tells values of yesterday, the oldest first; those not later than what was told before are passed over.
-    pub fn tell_references(&mut self, pair: &Pair, points: impl Iterator<Item = (Timestamp, Decimal)>) {
+    /// Tells values of yesterday, the oldest first, all there are up to `until`; what was told before is passed over.
+    pub fn tell_references(
+        &mut self,
+        pair: &Pair,
+        points: impl Iterator<Item = (Timestamp, Decimal)>,
+        until: Timestamp,
+    ) {
         if let Some(at) = self.by_pair.get(pair) {
-            self.pages[*at as usize].extend_references(points);
+            self.pages[*at as usize].extend_references(points, until);
         }
+    }
+
+    /// Whether something is to be written.
+    pub fn has_work(&self) -> bool {
+        !self.fired.is_empty() || !self.dirty.is_empty() || !self.expired.is_empty()
+    }
+
+    /// Whether something fired and was not taken yet.
+    pub fn has_fired(&self) -> bool {
+        !self.fired.is_empty()
     }
 
     /// One alert, as the book has it.

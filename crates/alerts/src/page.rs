@@ -132,14 +132,11 @@ impl Page {
         }
     }
 
-    /// The lengths of the windows that somebody waits for moves in.
-    pub(crate) fn windows_ms(&self) -> impl Iterator<Item = i64> + '_ {
-        self.windows.iter().map(|w| w.within_ms)
-    }
-
-    /// Whether somebody waits for a change since yesterday.
-    pub(crate) fn needs_references(&self) -> bool {
-        !self.change.is_empty()
+    /// What it needs to be told of the past: lengths of windows, and a stretch of yesterday.
+    pub(crate) fn needs(&self, now: Timestamp) -> (Vec<i64>, Option<(Timestamp, Timestamp)>) {
+        let windows = self.windows.iter().filter(|w| !w.is_told).map(|w| w.within_ms).collect();
+        let references = if self.change.is_empty() { None } else { self.references.needed(now) };
+        (windows, references)
     }
 
     pub(crate) fn precede(&mut self, within_ms: i64, older: &[(Timestamp, Decimal, Decimal)]) {
@@ -148,8 +145,12 @@ impl Page {
         }
     }
 
-    pub(crate) fn extend_references(&mut self, points: impl Iterator<Item = (Timestamp, Decimal)>) {
-        self.references.extend(points);
+    pub(crate) fn extend_references(
+        &mut self,
+        points: impl Iterator<Item = (Timestamp, Decimal)>,
+        until: Timestamp,
+    ) {
+        self.references.extend(points, until);
     }
 
     fn ladder(&mut self, measure: Measure) -> Option<&mut Ladder> {

@@ -11,6 +11,8 @@ const STEPS: i64 = 240;
 const DAY_MS: i64 = 86_400_000;
 /// The value of 24 hours ago may be so much older, where nothing was quoted in between.
 const REFERENCE_AGE_MS_MAX: i64 = 3_600_000;
+/// So much of yesterday is asked for ahead.
+const TOLD_AHEAD_MS: i64 = 7_200_000;
 
 /// The lowest or the highest of a sliding window. Within a step only the extreme is kept, so it never holds more than
 /// one value per step.
@@ -72,6 +74,8 @@ pub(crate) struct Window {
     pub(crate) within_ms: i64,
     /// How many gates wait, or will wait again, for moves in it.
     pub(crate) users: usize,
+    /// Whether it was told what was before it.
+    pub(crate) is_told: bool,
     lowest: Extreme,
     highest: Extreme,
     /// Per cents above the lowest.
@@ -85,6 +89,7 @@ impl Window {
         Window {
             within_ms,
             users: 0,
+            is_told: false,
             lowest: Extreme::new(true, within_ms),
             highest: Extreme::new(false, within_ms),
             rise: Ladder::relative(),
@@ -101,6 +106,7 @@ impl Window {
 
     /// Takes in what was before this was watched: times, lowest and highest values, the oldest first.
     pub(crate) fn precede(&mut self, older: &[(Timestamp, Decimal, Decimal)]) {
+        self.is_told = true;
         self.lowest.precede(older.iter().map(|(at, low, _)| (*at, *low)));
         self.highest.precede(older.iter().map(|(at, _, high)| (*at, *high)));
         self.rise.set_base(self.lowest.now());
@@ -122,25 +128,38 @@ impl Window {
 
 /// Values of yesterday, the oldest first, up to what will be needed next.
 #[derive(Debug, Default)]
-pub(crate) struct References(VecDeque<(Timestamp, Decimal)>);
+pub(crate) struct References {
+    points: VecDeque<(Timestamp, Decimal)>,
+    told_until: Option<Timestamp>,
+}
 
 impl References {
-    /// Adds what is later than what is there; the oldest first.
-    pub(crate) fn extend(&mut self, points: impl Iterator<Item = (Timestamp, Decimal)>) {
+    /// Adds what is later than what is there, the oldest first: all there is up to `until`.
+    pub(crate) fn extend(&mut self, points: impl Iterator<Item = (Timestamp, Decimal)>, until: Timestamp) {
         for (at, value) in points {
-            if self.0.back().is_none_or(|(last, _)| *last < at) {
-                self.0.push_back((at, value));
+            if self.points.back().is_none_or(|(last, _)| *last < at) {
+                self.points.push_back((at, value));
             }
         }
+        self.told_until = self.told_until.max(Some(until));
+    }
+
+    /// From when to when values are needed, if some will be soon.
+    pub(crate) fn needed(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let then = now.plus_millis(-DAY_MS);
+        let is_soon = self.told_until.is_none_or(|until| until < then.plus_millis(TOLD_AHEAD_MS / 4));
+        let from = then.plus_millis(-REFERENCE_AGE_MS_MAX);
+        is_soon
+            .then(|| (self.told_until.map_or(from, |until| until.max(from)), then.plus_millis(TOLD_AHEAD_MS)))
     }
 
     /// The value of 24 hours before; letting go of what is older than that.
     pub(crate) fn at(&mut self, now: Timestamp) -> Option<Decimal> {
         let then = now.plus_millis(-DAY_MS);
-        while self.0.get(1).is_some_and(|(at, _)| *at <= then) {
-            self.0.pop_front();
+        while self.points.get(1).is_some_and(|(at, _)| *at <= then) {
+            self.points.pop_front();
         }
-        let (at, value) = *self.0.front()?;
+        let (at, value) = *self.points.front()?;
         (at <= then && then.millis_since(at) <= REFERENCE_AGE_MS_MAX).then_some(value)
     }
 }
@@ -201,9 +220,12 @@ mod tests {
     fn yesterday_is_the_last_value_before() {
         let mut references = References::default();
         let at = |minute: i64| Timestamp::from_millis(minute * 60_000);
-        references
-            .extend([(at(0), Decimal::ONE), (at(10), Decimal::TWO), (at(200), Decimal::TEN)].into_iter());
-        references.extend([(at(10), Decimal::TEN)].into_iter());
+        assert_eq!(references.needed(at(1_440)), Some((at(-60), at(120))));
+        let points = [(at(0), Decimal::ONE), (at(10), Decimal::TWO), (at(200), Decimal::TEN)];
+        references.extend(points.into_iter(), at(220));
+        references.extend([(at(10), Decimal::TEN)].into_iter(), at(210));
+        assert_eq!(references.needed(at(1_440 + 100)), None);
+        assert_eq!(references.needed(at(1_440 + 200)), Some((at(220), at(320))));
         for (minute, value) in [
             (-1, None),
             (0, Some(Decimal::ONE)),

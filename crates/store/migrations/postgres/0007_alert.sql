@@ -28,7 +28,7 @@ CREATE TABLE alert_change (
 -- Runs when the transaction commits, and holds a lock until it has: a later number never becomes visible before an
 -- earlier one, so that a reader who has seen a number has seen all before it. It is the last lock that a transaction
 -- takes, and waits for nothing.
-CREATE FUNCTION rates_alert_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION rates_alert_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(x'726174657307'::BIGINT);
     IF TG_OP = 'DELETE' THEN
@@ -48,7 +48,7 @@ CREATE CONSTRAINT TRIGGER rates_alert_change_update
           IS DISTINCT FROM (NEW.owner, NEW.target, NEW.pair, NEW.spec, NEW.is_open, NEW.delivered_at))
     EXECUTE FUNCTION rates_alert_change();
 
-CREATE FUNCTION rates_alert_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION rates_alert_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(x'726174657307'::BIGINT);
     INSERT INTO alert_change (alert_id) VALUES (0);
@@ -59,7 +59,7 @@ CREATE TRIGGER rates_alert_truncate AFTER TRUNCATE ON alert
     FOR EACH STATEMENT EXECUTE FUNCTION rates_alert_truncate();
 
 -- Whoever changes what an alert is gives it another revision, a foreign client too; firing (fire_seq) does not.
-CREATE FUNCTION rates_alert_revision() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION rates_alert_revision() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.revision := OLD.revision + 1;
     RETURN NEW;

@@ -30,7 +30,7 @@ CREATE INDEX outbox_age ON outbox (created_at) WHERE state IN ('sent', 'dead');
 CREATE INDEX outbox_target ON outbox (target);
 
 -- Senders are told at once.
-CREATE FUNCTION rates_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION rates_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify('rates_outbox', '');
     RETURN NULL;

@@ -3,6 +3,7 @@
 
 use crate::{Place, at, open};
 use std::collections::BTreeSet;
+use std::task::Poll;
 use std::time::Duration;
 use store::{
     AlertChange, AlertChanged, AlertProgress, AlertRow, Fire, MessageFilter, MessageState, NewAlert,
@@ -307,4 +308,66 @@ pub(crate) async fn who_was_away_for_too_long_is_told_to_read_all_again(place: &
     assert_eq!(store.prune_alerts(at(10)).await.unwrap(), 0);
     assert_eq!(store.prune_alerts(at(11)).await.unwrap(), 1);
     assert_eq!(store.alerts_of("chat:5").await.unwrap().len(), 1, "the open one stays");
+}
+
+/// Of each alert: how often it fired, and how many messages say so.
+pub(crate) async fn told(store: &dyn Store) -> Vec<(i64, usize)> {
+    let messages = store.messages(&MessageFilter::default(), 5_000).await.unwrap();
+    let alerts = store.alerts_page(0, false, 5_000).await.unwrap();
+    let of = |id| messages.iter().filter(|message| message.alert_id == Some(id)).count();
+    alerts.iter().map(|alert| (alert.fire_seq, of(alert.id))).collect()
+}
+
+/// An engine that ends at any moment leaves alerts that have fired with their message, and others as they were.
+pub(crate) async fn firing_given_up_at_any_moment_is_done_or_not_done(place: &dyn Place) {
+    let store = open(place).await;
+    let mut fires = Vec::new();
+    for _ in 0..3 {
+        fires.push(firing(&get(&*store, add(&*store, "operator").await).await));
+    }
+    for polls in 1.. {
+        let mut firing = Box::pin(store.fire(&fires, at(2)));
+        let mut left = polls;
+        let is_done = std::future::poll_fn(|task| {
+            left -= 1;
+            match firing.as_mut().poll(task) {
+                Poll::Ready(fired) => Poll::Ready(Some(fired)),
+                Poll::Pending if left == 0 => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        drop(firing);
+        // Nothing of it is done later: whoever asks now sees what stays.
+        let told = told(&*store).await;
+        for (times, messages) in &told {
+            assert_eq!(usize::try_from(*times).unwrap(), *messages, "given up after {polls} polls: {told:?}");
+        }
+        assert!(told.iter().all(|one| *one == told[0]), "given up after {polls} polls: {told:?}");
+        for fire in &mut fires {
+            fire.fire_seq = told[0].0;
+        }
+        if is_done.is_some() {
+            assert!(polls > 2, "firing was never given up");
+            return;
+        }
+    }
+}
+
+/// A store of the version before alerts is brought up to date, and keeps what it has.
+pub(crate) async fn a_store_without_alerts_is_brought_up_to_date(place: &dyn Place) {
+    let store = open(place).await;
+    store.add_api_key("grafana", "aa", at(1)).await.unwrap();
+    store.close().await;
+    place
+        .foreign(
+            "DROP TABLE alert; DROP TABLE alert_change; DROP TABLE outbox; DROP TABLE chat; DROP TABLE subscription;
+             DROP TABLE bot_state; DROP TABLE webhook; DELETE FROM _sqlx_migrations WHERE version > 6",
+        )
+        .await;
+    let store = open(place).await;
+    assert_eq!(store.api_keys().await.unwrap().len(), 1);
+    let row = get(&*store, add(&*store, "chat:5").await).await;
+    assert_eq!(store.fire(&[firing(&row)], at(2)).await.unwrap(), [true]);
+    assert_eq!(changed(&*store, 0).await.0, BTreeSet::from([row.id]));
 }
