@@ -4,12 +4,20 @@
 // The seam between the two halves.
 mod house;
 pub mod html;
-mod language;
-pub mod moment;
-pub mod number;
-mod number_read;
 mod said;
 mod talk;
+// The conversation.
+mod language;
+mod lexicon;
+pub mod moment;
+mod names;
+pub mod number;
+mod number_read;
+pub mod phrase;
+mod texts;
+mod texts_en;
+mod texts_ru;
+mod tokens;
 // The transport.
 mod call_error;
 mod client;
@@ -20,6 +28,7 @@ pub use call_error::CallError;
 pub use client::{API_URL, Client, ClientError};
 pub use house::{House, HouseError};
 pub use language::{Language, Noun, Plural};
+pub use names::Names;
 pub use number_read::{Number, read as read_number};
 pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Said, UserRef, What};
 pub use talk::{Talk, Told};
