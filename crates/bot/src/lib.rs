@@ -7,6 +7,11 @@ pub mod html;
 mod said;
 mod talk;
 // The conversation.
+mod card;
+mod chats;
+mod day;
+mod here;
+mod keys;
 mod language;
 mod lexicon;
 pub mod moment;
@@ -18,6 +23,7 @@ mod texts;
 mod texts_en;
 mod texts_ru;
 mod tokens;
+mod world;
 // The transport.
 mod call_error;
 mod client;
@@ -34,3 +40,4 @@ pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Sai
 pub use talk::{Talk, Told};
 pub use throttle::{Class, Pace, Permit, Throttle};
 pub use token::Token;
+pub use world::Parts;
