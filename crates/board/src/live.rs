@@ -235,6 +235,7 @@ impl Board {
         let table = self.table.lock();
         let view = |known: &crate::table::Known| VenueView {
             status: known.venue.merged.clone(),
+            parts: known.venue.parts().cloned().collect(),
             unknown: known.venue.is_unknown,
         };
         table.venues.values().map(view).collect()
