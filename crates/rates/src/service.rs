@@ -8,7 +8,7 @@ use crate::{
     fatal::Tasks,
     health::{Health, known_venues},
     late_store::LateStore,
-    notify, policies, reach, stop,
+    notify, opening, policies, reach, stop,
     values::Role,
     venue_files::VenueFiles,
 };
@@ -61,10 +61,12 @@ impl Service {
         let tasks = Tasks::new(stop.clone());
         let config = &self.config;
         let open = |error: anyhow::Error| Failure::new(Exit::Config, error);
-        let named = broker::Options { prefix: config.prefix.clone() };
+        let trusted_roots = config.trusted_roots.as_ref().map(|roots| roots.pem.clone());
+        let named = broker::Options { prefix: config.prefix.clone(), trusted_roots: trusted_roots.clone() };
         let broker =
             broker::open_with(config.broker.reveal(), &named).await.map_err(|error| open(error.into()))?;
-        let named = cache::Options { prefix: config.prefix.clone(), ..cache::Options::default() };
+        let named =
+            cache::Options { prefix: config.prefix.clone(), trusted_roots, ..cache::Options::default() };
         let cache =
             cache::open_with(config.cache.reveal(), &named).await.map_err(|error| open(error.into()))?;
         let late = Arc::new(LateStore::default());
@@ -231,13 +233,14 @@ async fn open_store(
     late: Arc<LateStore>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
+    let told = opening::store_options(&config);
     let mut wait = Duration::from_millis(250);
     let (mut tries, mut said) = (0u32, None);
     loop {
         tries += 1;
         let opened = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            opened = store::open(config.store.reveal(), seed.clone()) => opened,
+            opened = store::open_with(config.store.reveal(), seed.clone(), &told) => opened,
         };
         match opened {
             Ok(store) => {
