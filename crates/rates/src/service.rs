@@ -3,6 +3,7 @@
 
 use crate::{
     config::Config,
+    division,
     exit::{Exit, Failure, Outcome},
     fatal::Tasks,
     health::{Health, known_venues},
@@ -95,7 +96,7 @@ impl Service {
         if config.roles.contains(&Role::Collector) {
             // A store that answers at once, as an embedded one does, spares the collector a first try in vain.
             tasks.until(late.is_filled(), STORE_GRACE).await;
-            self.start_collector(&tasks, store.clone(), broker.clone());
+            self.start_collector(&tasks, &board, store.clone(), broker.clone());
             tasks.run(reach::watch(board.clone(), self.venues.clone(), self.environment.clone()));
         }
         tasks.run(upkeep(self.metrics.clone(), broker.clone()));
@@ -184,6 +185,7 @@ impl Service {
         };
         let mut settings = recorder::Settings::new(format!("recorder-{:08x}", fastrand::u32(..)));
         settings.retention = self.config.retention;
+        settings.lease = format!("{}:recorder", self.config.prefix);
         let stop = tasks.stop();
         tasks.run_vital("the recorder", async move {
             recorder::run(parts, settings, stop).await;
@@ -191,8 +193,16 @@ impl Service {
         });
     }
 
-    fn start_collector(&self, tasks: &Tasks, store: Arc<dyn Store>, broker: Arc<dyn Broker>) {
-        let mut settings = collector::Settings::new(&format!("collector-{:08x}", fastrand::u32(..)));
+    fn start_collector(
+        &self,
+        tasks: &Tasks,
+        board: &Arc<Board>,
+        store: Arc<dyn Store>,
+        broker: Arc<dyn Broker>,
+    ) {
+        let name = format!("collector-{:08x}", fastrand::u32(..));
+        let mut settings = collector::Settings::new(&name);
+        settings.division = division::of(&self.config, &name, board);
         settings.allow_private.clone_from(&self.config.allow_private);
         settings.environment = self.environment.clone();
         settings.stale_after_ms = self.config.is_set("stale_after").then_some(self.config.stale_after_ms);
@@ -225,7 +235,7 @@ async fn open_store(
 ) -> Result<(), Failure> {
     let told = opening::store_options(&config);
     let mut wait = Duration::from_millis(250);
-    let mut tries = 0u32;
+    let (mut tries, mut said) = (0u32, None);
     loop {
         tries += 1;
         let opened = tokio::select! {
@@ -242,8 +252,12 @@ async fn open_store(
                 return Ok(());
             }
             Err(error) if error.is_transient() => {
-                let failure = Failure::store(error);
-                tracing::warn!(store = %config.store, tries, "{failure}; trying again");
+                // Once per change of its words: it may go on for days.
+                let failure = Failure::store(error).to_string();
+                if said.as_ref() != Some(&failure) {
+                    tracing::warn!(store = %config.store, tries, "{failure}; trying again for ever");
+                    said = Some(failure);
+                }
             }
             Err(error) => return Err(Failure::store(error)),
         }

@@ -2,7 +2,6 @@
 //! It must not know how any of them is started.
 
 pub use crate::postgres::Postgres;
-pub use crate::process::{Port, Process};
 pub use crate::rabbitmq::RabbitMq;
 pub use crate::redis::Redis;
 pub use crate::server::ServerError;

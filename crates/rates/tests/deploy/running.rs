@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use testkit::servers::Port;
-use testkit::{Behaviour, FakeVenue, until, venue_file};
+use testkit::{Behaviour, FakeVenue, Port, until, venue_file};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -22,7 +21,7 @@ async fn what_the_compose_file_starts_serves_and_survives() {
     let stack = Stack::start();
     let (port, others) = (Port::free().unwrap(), [(); 3].map(|()| Port::free().unwrap()));
     let [first, second, third] = &others;
-    let local = |port: &Port| SocketAddr::from(([127, 0, 0, 1], port.number()));
+    let local = |port: &Port| SocketAddr::from(([127, 0, 0, 1], port.number));
     // Like two containers: the same port at two addresses.
     let hosts = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)];
     let private = [("RATES_ALLOW_PRIVATE", "127.0.0.0/8")];
@@ -32,9 +31,9 @@ async fn what_the_compose_file_starts_serves_and_survives() {
         ("recorder", stack.role("recorder", local(third), &[])),
     ];
     for host in hosts {
-        roles.push(("api", stack.role("api", SocketAddr::from((host, port.number())), &[])));
+        roles.push(("api", stack.role("api", SocketAddr::from((host, port.number)), &[])));
     }
-    let proxy = stack.proxy(port.number());
+    let proxy = stack.proxy(port.number);
 
     add_venue(&stack, &venue);
     stack.names.api.lock().unwrap().extend(hosts);
@@ -156,7 +155,7 @@ fn the_servers_healthchecks_pass(stack: &Stack) {
     let test = |name: &str| words(&stack.compose["services"][name]["healthcheck"]["test"]);
     let redis = test("redis");
     assert_eq!(redis[0], "CMD-SHELL");
-    let port = stack.redis_port.number();
+    let port = stack.redis_port.number;
     let shell = |command: &str| {
         let asked = Command::new("sh").args(["-c", command]).stdin(Stdio::null()).output().unwrap();
         (asked.status.success(), String::from_utf8_lossy(&asked.stdout).into_owned())

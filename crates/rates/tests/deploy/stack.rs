@@ -10,10 +10,13 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use testkit::servers::{Port, Postgres, Process, RabbitMq, TestCa};
+use testkit::servers::{Postgres, RabbitMq, TestCa};
+use testkit::{Port, Process};
 
 /// No answer may take longer.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
+/// No program may take longer to begin.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The servers, and the secrets that everybody was given.
 pub struct Stack {
@@ -61,12 +64,12 @@ impl Stack {
         let conf = format!(
             "{}\nlisteners.ssl.1 = 127.0.0.1:{}\nssl_options.cacertfile = {authority}\nssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n",
             secret("rabbitmq/rabbitmq.conf"),
-            rabbitmq_tls.number(),
+            rabbitmq_tls.number,
         );
         let rabbitmq =
             std::thread::spawn(move || RabbitMq::start_with(&conf.lines().collect::<Vec<_>>()).unwrap());
         let redis_port = Port::free().unwrap();
-        let number = redis_tls.number().to_string();
+        let number = redis_tls.number.to_string();
         let tls = [
             ["--tls-port", &number],
             ["--tls-cert-file", &certificate],
@@ -74,14 +77,14 @@ impl Stack {
             ["--tls-ca-cert-file", &authority],
             ["--tls-auth-clients", "no"],
         ];
-        let redis = redis(&compose, &secrets, redis_port.number(), &tls.concat());
+        let redis = redis(&compose, &secrets, redis_port.number, &tls.concat());
         let (postgres, rabbitmq) = (postgres.join().unwrap(), rabbitmq.join().unwrap());
 
         let mut again = init;
         for (host, port) in [
             ("postgres:5432", postgres.port()),
             ("rabbitmq:5672", rabbitmq.port()),
-            ("redis:6379", redis_port.number()),
+            ("redis:6379", redis_port.number),
         ] {
             let place = again.iter_mut().find(|word| *word == host).unwrap();
             *place = format!("127.0.0.1:{port}");
@@ -114,14 +117,15 @@ impl Stack {
             role.envs(set.iter().map(|(name, value)| (name, inside(&secrets, value))));
             role
         };
-        let process = Process::start("rates", make, move || get(address, "/livez").0 == 200).unwrap();
+        let process =
+            Process::start("rates", make, move || get(address, "/livez").0 == 200, PATIENCE).unwrap();
         Role { process, address }
     }
 
     /// The proxy on a port, with the shipped file: only its port and where it asks for names are another.
     pub fn proxy(&self, api_port: u16) -> Role {
         let port = Port::free().unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
+        let address = SocketAddr::from(([127, 0, 0, 1], port.number));
         let mut file = text("deploy/haproxy.cfg");
         for (theirs, ours) in [
             ("bind :8080", format!("bind {address}")),
@@ -141,7 +145,8 @@ impl Stack {
             proxy.env("PATH", path).arg(&command[1]).arg(place);
             proxy
         };
-        let process = Process::start("haproxy", make, move || TcpStream::connect(address).is_ok()).unwrap();
+        let process =
+            Process::start("haproxy", make, move || TcpStream::connect(address).is_ok(), PATIENCE).unwrap();
         Role { process, address }
     }
 
@@ -172,7 +177,8 @@ fn redis(compose: &Value, secrets: &Arc<tempfile::TempDir>, port: u16, more: &[&
         redis.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"]).arg(folder).args(&more);
         redis
     };
-    Process::start("redis-server", make, move || TcpStream::connect(("127.0.0.1", port)).is_ok()).unwrap()
+    let answers = move || TcpStream::connect(("127.0.0.1", port)).is_ok();
+    Process::start("redis-server", make, answers, PATIENCE).unwrap()
 }
 
 /// A path in a container, here.
