@@ -173,6 +173,7 @@ impl Life {
             events: self.events.clone(),
             number: self.number,
             meters: connection.meters.clone(),
+            cell: connection.cell.clone(),
         };
         let (number, events) = (self.number, self.events.clone());
         let supervised = async move {

@@ -31,6 +31,7 @@ mod shards;
 mod status;
 mod subscriptions;
 mod tap;
+mod unread;
 mod words;
 
 pub use backoff::BackoffLimits;

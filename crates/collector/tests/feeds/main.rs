@@ -7,3 +7,4 @@ mod polling;
 mod probing;
 mod rows;
 mod streams;
+mod unread;
