@@ -36,6 +36,7 @@ mod sharing;
 mod status;
 mod subscriptions;
 mod tap;
+mod unread;
 mod words;
 
 pub use backoff::BackoffLimits;

@@ -18,7 +18,7 @@ async fn a_server_is_used_if_somebody_known_vouches_for_it() {
     let (port, ca, stranger) = (Port::free().unwrap(), TestCa::new().unwrap(), TestCa::new().unwrap());
     let files = [ca.certificate_file(), ca.key_file(), ca.ca_file()].map(|file| file.display().to_string());
     let [certificate, key, authority] = &files;
-    let number = port.number().to_string();
+    let number = port.number.to_string();
     let _server = Redis::start_with(&[
         "--tls-port",
         &number,
