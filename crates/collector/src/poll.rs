@@ -6,13 +6,12 @@ use crate::{
     backoff::Backoff,
     cell::ConnectionCell,
     context::Context,
-    guard::GuardError,
-    http::{Answer, Ask, FetchError},
     limiter::{Host, Kind},
     meters::Meters,
     subscriptions::Wants,
     words,
 };
+use guard::{Answer, Ask, FetchError, GuardError};
 use market::{ConnectionState, PairState, Timestamp};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -177,6 +176,7 @@ impl Round {
             url: &request.url,
             headers: &headers,
             etag: etag.as_deref(),
+            body: None,
             timeout: Duration::from_millis(self.http.timeout_ms),
             body_bytes_max: self.http.body_bytes_max,
         };

@@ -1,10 +1,7 @@
 //! One HTTP request: guarded, timed as a whole, read up to a limit, never redirected.
 //! It must not know what the answer means.
 
-use crate::{
-    guard::{Blocked, Guard, GuardError},
-    words,
-};
+use crate::{Blocked, Guard, GuardError, words};
 use clock::Clock;
 use market::Timestamp;
 use reqwest::{
@@ -69,6 +66,8 @@ pub struct Ask<'a> {
     pub headers: &'a [(String, String)],
     /// The version we have.
     pub etag: Option<&'a str>,
+    /// What is sent with it, if anything.
+    pub body: Option<&'a str>,
     /// From the first byte of the dial to the last of the body.
     pub timeout: Duration,
     /// The biggest body that is read.
@@ -110,6 +109,9 @@ impl Client {
         }
         if let Some(etag) = ask.etag {
             request = request.header(header::IF_NONE_MATCH, etag);
+        }
+        if let Some(body) = ask.body {
+            request = request.body(body.to_owned());
         }
         let whole = tokio::time::timeout(ask.timeout, self.read(request, &url, ask.body_bytes_max));
         whole.await.map_err(|_| FetchError::Timeout(ask.timeout))?
