@@ -17,6 +17,7 @@ pub const NEVER_USES: &[(&str, &[&str])] = &[
     ("guard", &["broker", "cache", "store", "board", "venue", "collector", "api"]),
     ("board", &["venue", "collector", "api", "store"]),
     ("collector", &["api", "axum", "board"]),
+    ("alerts", &["broker", "cache", "venue", "collector", "api", "bot", "axum"]),
     ("api", &["collector", "broker"]),
     ("bot", &["collector", "broker"]),
 ];
