@@ -1,5 +1,5 @@
 # Everything a person does here. `make check` is what CI runs.
-.PHONY: run demo test check bench fmt
+.PHONY: run demo test soak check bench fmt
 
 run:            ## the service, on http://127.0.0.1:8000
 	cargo run --release -- run
@@ -10,6 +10,10 @@ demo:           ## everything on simulated venues, without a network
 test:           ## every test; the tidy test is one of them
 	scripts/servers.sh
 	cargo test --workspace --locked
+
+soak:           ## the same tests at the counts that are promised: ten minutes of kills and more; about half an hour
+	scripts/servers.sh
+	RATES_SOAK=1 cargo test --workspace --locked
 
 check:          ## what CI runs
 	.ci/run
