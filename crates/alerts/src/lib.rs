@@ -18,10 +18,12 @@ mod quiet;
 mod rows;
 mod run;
 mod see;
+pub mod signature;
 mod spec;
 mod target;
 mod text;
 mod upkeep;
+mod webhook;
 mod window;
 mod write;
 
@@ -38,3 +40,4 @@ pub use spec::{Condition, Direction, Side, Spec, SpecError};
 pub use target::{Target, TargetError};
 pub use text::{TextError, parse};
 pub use upkeep::upkeep;
+pub use webhook::{WebhookError, WebhookSender, WebhookSettings};

@@ -70,7 +70,7 @@ pub struct Ask<'a> {
     pub body: Option<&'a str>,
     /// From the first byte of the dial to the last of the body.
     pub timeout: Duration,
-    /// The biggest body that is read.
+    /// The biggest body that is read; with 0 none is, whatever there is.
     pub body_bytes_max: usize,
 }
 
@@ -129,13 +129,26 @@ impl Client {
         let etag = text(header::ETAG).map(str::to_owned);
         let location = text(header::LOCATION).and_then(|to| url.join(to).ok());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        while bytes_max > 0
+            && let Some(chunk) = response.chunk().await.map_err(failed)?
+        {
             if body.len() + chunk.len() > bytes_max {
                 return Err(FetchError::TooBig(bytes_max));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(Answer { status: response.status(), retry_at, etag, location, body })
+    }
+}
+
+impl FetchError {
+    /// Whether it is certain that nothing of the request has arrived.
+    pub fn is_unsent(&self) -> bool {
+        match self {
+            FetchError::Blocked(_) | FetchError::Request(_) => true,
+            FetchError::Timeout(_) | FetchError::TooBig(_) => false,
+            FetchError::Failed(error) => error.is_connect() || error.is_builder(),
+        }
     }
 }
 

@@ -12,4 +12,6 @@ pub mod words;
 
 pub use address::{Blocked, Guard, GuardError, Resolver, SystemResolver};
 pub use http::{Answer, Ask, Client, FetchError, retry_at};
+pub use reqwest::Error as ClientError;
+pub use rustls::Error as TlsError;
 pub use tls::tls;
