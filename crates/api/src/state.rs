@@ -171,7 +171,9 @@ impl Server {
         match tokio::time::timeout(self.settings.store_timeout, question).await {
             Ok(answer) => Ok(answer?),
             Err(_) => {
-                tracing::warn!("the store did not answer a request in time");
+                if crate::error::is_due() {
+                    tracing::warn!("the store does not answer requests in time");
+                }
                 Err(Problem::StoreUnavailable)
             }
         }

@@ -3,7 +3,10 @@
 
 use crate::Language;
 use alerts::{TimeOfDay, ZoneName};
-use jiff::{ToSpan, civil, tz::Offset};
+use jiff::{
+    ToSpan, civil,
+    tz::{Offset, TimeZone},
+};
 use market::Timestamp;
 
 const SECOND_MS: i64 = 1_000;
@@ -69,7 +72,7 @@ fn units(language: Language) -> [&'static str; 4] {
 }
 
 /// `14:05:12 UTC`, `17:05:12 МСК`.
-pub fn time_with_seconds(at: Timestamp, zone: &ZoneName, language: Language) -> String {
+pub fn time_with_seconds(at: Timestamp, zone: Option<&ZoneName>, language: Language) -> String {
     match zoned(at, zone) {
         Some(z) => {
             format!("{:02}:{:02}:{:02} {}", z.hour(), z.minute(), z.second(), short_name(&z, language))
@@ -79,7 +82,7 @@ pub fn time_with_seconds(at: Timestamp, zone: &ZoneName, language: Language) -> 
 }
 
 /// `14:05 UTC`.
-pub fn time(at: Timestamp, zone: &ZoneName, language: Language) -> String {
+pub fn time(at: Timestamp, zone: Option<&ZoneName>, language: Language) -> String {
     match zoned(at, zone) {
         Some(z) => format!("{:02}:{:02} {}", z.hour(), z.minute(), short_name(&z, language)),
         None => String::new(),
@@ -87,12 +90,12 @@ pub fn time(at: Timestamp, zone: &ZoneName, language: Language) -> String {
 }
 
 /// `14:05`, where the zone stands beside it.
-pub fn bare_time(at: Timestamp, zone: &ZoneName) -> String {
+pub fn bare_time(at: Timestamp, zone: Option<&ZoneName>) -> String {
     zoned(at, zone).map_or_else(String::new, |z| format!("{:02}:{:02}", z.hour(), z.minute()))
 }
 
 /// `24 Nov, 14:05 UTC`, for what was not today; of today only the time.
-pub fn date_and_time(at: Timestamp, now: Timestamp, zone: &ZoneName, language: Language) -> String {
+pub fn date_and_time(at: Timestamp, now: Timestamp, zone: Option<&ZoneName>, language: Language) -> String {
     match zoned(at, zone).zip(zoned(now, zone)) {
         Some((z, today)) if z.date() == today.date() => time(at, zone, language),
         Some((z, _)) => format!("{}, {}", date(z.date(), language), time(at, zone, language)),
@@ -124,18 +127,18 @@ pub fn date(date: civil::Date, language: Language) -> String {
 }
 
 /// The date by the zone's clock.
-pub fn date_of(at: Timestamp, zone: &ZoneName) -> Option<civil::Date> {
+pub fn date_of(at: Timestamp, zone: Option<&ZoneName>) -> Option<civil::Date> {
     zoned(at, zone).map(|z| z.date())
 }
 
 /// The zone as its people call it now: `UTC`, `MSK`, `МСК`, `UTC+4`.
-pub fn zone_short(at: Timestamp, zone: &ZoneName, language: Language) -> String {
-    zoned(at, zone).map_or_else(|| zone.as_str().to_owned(), |z| short_name(&z, language))
+pub fn zone_short(at: Timestamp, zone: Option<&ZoneName>, language: Language) -> String {
+    zoned(at, zone).map_or_else(String::new, |z| short_name(&z, language))
 }
 
 /// `MSK (UTC+3)`; a zone without a name of its own is only `UTC+4`.
-pub fn zone_long(at: Timestamp, zone: &ZoneName, language: Language) -> String {
-    let Some(z) = zoned(at, zone) else { return zone.as_str().to_owned() };
+pub fn zone_long(at: Timestamp, zone: Option<&ZoneName>, language: Language) -> String {
+    let Some(z) = zoned(at, zone) else { return String::new() };
     let (short, offset) = (short_name(&z, language), offset_name(z.offset()));
     if short == offset { short } else { format!("{short} ({offset})") }
 }
@@ -240,20 +243,25 @@ fn offset_hours(text: &str) -> Option<i64> {
 
 /// The first moment after `now` at which the zone's clock shows that time, on one of the days (bit 0 is Monday).
 /// A time that the clock jumps over is taken as much later.
-pub fn next_time(now: Timestamp, zone: &ZoneName, at: TimeOfDay, days: i64) -> Option<Timestamp> {
+pub fn next_time(now: Timestamp, zone: Option<&ZoneName>, at: TimeOfDay, days: i64) -> Option<Timestamp> {
     let today = zoned(now, zone)?.date();
     let time = civil::Time::new((at.minute() / 60) as i8, (at.minute() % 60) as i8, 0, 0).ok()?;
     (0..=8).find_map(|ahead| {
         let date = today.checked_add(ahead.days()).ok()?;
         let bit = date.weekday().to_monday_zero_offset();
-        let moment = date.to_datetime(time).to_zoned(zone.zone().clone()).ok()?.timestamp();
+        let moment = date.to_datetime(time).to_zoned(time_zone(zone)).ok()?.timestamp();
         let moment = Timestamp::from_millis(moment.as_millisecond());
         (days >> bit & 1 == 1 && moment > now).then_some(moment)
     })
 }
 
-fn zoned(at: Timestamp, zone: &ZoneName) -> Option<jiff::Zoned> {
-    Some(jiff::Timestamp::from_millisecond(at.millis()).ok()?.to_zoned(zone.zone().clone()))
+fn zoned(at: Timestamp, zone: Option<&ZoneName>) -> Option<jiff::Zoned> {
+    Some(jiff::Timestamp::from_millisecond(at.millis()).ok()?.to_zoned(time_zone(zone)))
+}
+
+/// `None` is UTC: whoever has not said otherwise.
+fn time_zone(zone: Option<&ZoneName>) -> TimeZone {
+    zone.map_or(TimeZone::UTC, |zone| zone.zone().clone())
 }
 
 #[cfg(test)]
@@ -287,14 +295,14 @@ mod tests {
 
     #[test]
     fn times_by_the_readers_clock() {
-        let (utc, moscow, dubai) = (zone("UTC"), zone("мск"), zone("Дубай"));
-        assert_eq!(time_with_seconds(NOW, &utc, Language::En), "14:05:12 UTC");
-        assert_eq!(time_with_seconds(NOW, &moscow, Language::Ru), "17:05:12 МСК");
-        assert_eq!(time(NOW, &dubai, Language::Ru), "18:05 UTC+4");
-        assert_eq!(zone_long(NOW, &moscow, Language::En), "MSK (UTC+3)");
-        assert_eq!(zone_long(NOW, &zone("Etc/GMT+5"), Language::En), "UTC−5");
+        let (moscow, dubai) = (zone("мск"), zone("Дубай"));
+        assert_eq!(time_with_seconds(NOW, None, Language::En), "14:05:12 UTC");
+        assert_eq!(time_with_seconds(NOW, Some(&moscow), Language::Ru), "17:05:12 МСК");
+        assert_eq!(time(NOW, Some(&dubai), Language::Ru), "18:05 UTC+4");
+        assert_eq!(zone_long(NOW, Some(&moscow), Language::En), "MSK (UTC+3)");
+        assert_eq!(zone_long(NOW, Some(&zone("Etc/GMT+5")), Language::En), "UTC−5");
         assert_eq!(
-            date_and_time(NOW.plus_millis(-DAY_MS), NOW, &moscow, Language::Ru),
+            date_and_time(NOW.plus_millis(-DAY_MS), NOW, Some(&moscow), Language::Ru),
             "25 ноября, 17:05 МСК"
         );
     }
@@ -323,7 +331,8 @@ mod tests {
     fn the_next_time_is_by_the_zones_clock() {
         let (nine, moscow) = ("09:00".parse().unwrap(), zone("мск"));
         let next = |days| {
-            next_time(NOW, &moscow, nine, days).map(|at| date_and_time(at, NOW, &moscow, Language::En))
+            next_time(NOW, Some(&moscow), nine, days)
+                .map(|at| date_and_time(at, NOW, Some(&moscow), Language::En))
         };
         // It is 17:05 on a Thursday in Moscow.
         assert_eq!(next(127).as_deref(), Some("27 Nov, 09:00 MSK"));
@@ -332,7 +341,7 @@ mod tests {
         assert_eq!(next(0), None);
         // 02:30 does not exist in Berlin on 2027-03-28.
         let before = Timestamp::from_millis(1_806_188_400_000);
-        let at = next_time(before, &zone("Berlin"), "02:30".parse().unwrap(), 127).unwrap();
-        assert_eq!(time(at, &zone("Berlin"), Language::En), "03:30 CEST");
+        let at = next_time(before, Some(&zone("Berlin")), "02:30".parse().unwrap(), 127).unwrap();
+        assert_eq!(time(at, Some(&zone("Berlin")), Language::En), "03:30 CEST");
     }
 }

@@ -15,9 +15,9 @@ use std::{sync::Arc, time::Duration};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
-/// What the bot works with.
+/// What carries words between Telegram and the conversation.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Transport {
     /// Calls the Bot API.
     pub client: Client,
     /// Where chats and messages are.
@@ -39,7 +39,7 @@ pub enum Updates {
     Brought(Webhook),
 }
 
-impl Parts {
+impl Transport {
     /// What carries messages of the outbox to chats.
     pub fn sender(&self) -> ChatSender {
         ChatSender { performer: self.performer(), talk: self.talk.clone(), clock: self.clock }
@@ -51,7 +51,7 @@ impl Parts {
 }
 
 /// Talks until `stop`; never fails: what does not work now is tried again.
-pub async fn run(parts: Parts, updates: Updates, stop: CancellationToken) {
+pub async fn run(parts: Transport, updates: Updates, stop: CancellationToken) {
     let Some(Some(me)) = stop.run_until_cancelled(introduce(&parts.client, &stop)).await else { return };
     tracing::info!(bot = me.username.as_deref().unwrap_or_default(), "telegram knows this bot");
     stop.run_until_cancelled(show_commands(&parts)).await;
@@ -89,7 +89,7 @@ async fn introduce(client: &Client, stop: &CancellationToken) -> Option<User> {
     }
 }
 
-async fn show_commands(parts: &Parts) {
+async fn show_commands(parts: &Transport) {
     for (language, commands) in parts.talk.commands() {
         let command = |(name, text): &(&str, &str)| BotCommand {
             command: (*name).to_owned(),

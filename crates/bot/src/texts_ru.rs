@@ -80,7 +80,7 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     rate_exact: "Полностью: <code>{price}</code>",
     rate_short: "<b>{pair}</b>  {price}",
     demo: "🧪 Демо: цены вымышленные.",
-    stale: "⚠️ {pair} {price} — цена устарела: {age}.{silent} Алерты по паре ждут свежих данных.",
+    stale: "⚠️ {pair} {price} — цена устарела: {age}.{silent_html} Алерты по паре ждут свежих данных.",
     stale_silent_one: " {venues} молчит с {time}.",
     stale_silent_many: " {venues} молчат с {time}.",
     list_and: "{first} и {last}",

@@ -7,6 +7,8 @@ use lapin::protocol::{AMQPErrorKind, AMQPHardError};
 use lapin::types::{FieldTable, ShortString};
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A dead server is noticed after twice this.
@@ -161,33 +163,38 @@ fn words(error: &lapin::Error) -> String {
 pub(crate) struct Said {
     role: &'static str,
     server: String,
-    last: Option<String>,
+    last: LastSaid,
     times: u64,
 }
 
+/// What was wrong last, known to all readers of a process: what troubles all of them is said once.
+pub(crate) type LastSaid = Arc<Mutex<Option<String>>>;
+
 impl Said {
-    pub(crate) fn new(role: &'static str, link: &Link) -> Said {
-        Said { role, server: link.server(), last: None, times: 0 }
+    pub(crate) fn new(role: &'static str, link: &Link, last: LastSaid) -> Said {
+        // There from the start: a counter that appears with its first count shows no increase.
+        metrics::counter!("rates_broker_disconnects_total", "role" => role).increment(0);
+        Said { role, server: link.server(), last, times: 0 }
     }
 
     pub(crate) fn trouble(&mut self, trouble: &Trouble) {
         metrics::counter!("rates_broker_disconnects_total", "role" => self.role).increment(1);
         self.times += 1;
         let text = trouble.to_string();
-        if self.last.as_ref() != Some(&text) {
+        let before = self.last.lock().replace(text.clone());
+        if before.as_ref() != Some(&text) {
             tracing::warn!(
                 role = self.role,
                 server = self.server,
                 error = text,
                 "not connected to the broker; trying again for ever"
             );
-            self.last = Some(text);
         }
     }
 
     pub(crate) fn connected(&mut self) {
         let attempts = std::mem::take(&mut self.times);
-        self.last = None;
+        *self.last.lock() = None;
         tracing::info!(
             role = self.role,
             server = self.server,

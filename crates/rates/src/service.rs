@@ -7,7 +7,7 @@ use crate::{
     fatal::Tasks,
     health::{Health, known_venues},
     late_store::LateStore,
-    policies, reach, stop,
+    notify, policies, reach, stop,
     values::Role,
     venue_files::VenueFiles,
 };
@@ -98,7 +98,10 @@ impl Service {
         }
         tasks.run(upkeep(self.metrics.clone(), broker.clone()));
 
+        notify::ready(&tasks);
+
         stop.cancelled().await;
+        notify::stopping();
         let ended = tokio::time::timeout(stop::STOP_WITHIN, async {
             tasks.ended().await;
             broker.close().await;
@@ -219,7 +222,7 @@ async fn open_store(
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let mut wait = Duration::from_millis(250);
-    let mut tries = 0u32;
+    let (mut tries, mut said) = (0u32, None);
     loop {
         tries += 1;
         let opened = tokio::select! {
@@ -236,8 +239,12 @@ async fn open_store(
                 return Ok(());
             }
             Err(error) if error.is_transient() => {
-                let failure = Failure::store(error);
-                tracing::warn!(store = %config.store, tries, "{failure}; trying again");
+                // Once per change of its words: it may go on for days.
+                let failure = Failure::store(error).to_string();
+                if said.as_ref() != Some(&failure) {
+                    tracing::warn!(store = %config.store, tries, "{failure}; trying again for ever");
+                    said = Some(failure);
+                }
             }
             Err(error) => return Err(Failure::store(error)),
         }

@@ -167,7 +167,7 @@ pub struct TradeRow {
 }
 
 /// What a new row holds; the rest has defaults.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTradeRow {
     /// The venue's name.
     pub venue: String,
@@ -183,6 +183,23 @@ pub struct NewTradeRow {
     pub expire_after_ms: Option<i64>,
     /// Whether prices below zero are believed.
     pub allow_negative: bool,
+    /// Whether it runs at once; a seeded row always does.
+    pub enabled: bool,
+}
+
+impl Default for NewTradeRow {
+    fn default() -> Self {
+        NewTradeRow {
+            venue: String::new(),
+            currency_pair: String::new(),
+            url: None,
+            interval_ms: None,
+            stale_after_ms: None,
+            expire_after_ms: None,
+            allow_negative: false,
+            enabled: true,
+        }
+    }
 }
 
 /// What changes in a row; `None` leaves a column alone, `Some(None)` empties it.

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use bot::{
-    Act, ChatSender, Client, Holding, Household, Keyboard, Pace, Parts, Polling, Said, Talk, Throttle, Token,
+    Act, ChatSender, Client, Holding, Household, Keyboard, Pace, Polling, Said, Talk, Throttle, Token,
     Told, Updates, What,
 };
 use clock::Clock;
@@ -93,7 +93,7 @@ pub struct World {
     pub fake: FakeTelegram,
     pub store: Arc<dyn Store>,
     pub talk: Arc<Parrot>,
-    pub parts: Parts,
+    pub parts: Transport,
     stop: DropGuard,
 }
 
@@ -115,7 +115,7 @@ pub async fn world_on(store: Arc<dyn Store>, faster: u32, timeout: Duration) -> 
     *talk.store.lock().unwrap() = Some(store.clone());
     let clock = Clock::system();
     let household = Household::new(client.clone(), store.clone(), clock, Arc::new(|_| Vec::new()));
-    let parts = Parts { client, store: store.clone(), talk: talk.clone(), household, clock };
+    let parts = Transport { client, store: store.clone(), talk: talk.clone(), household, clock };
     World { fake, store, talk, parts, stop: CancellationToken::new().drop_guard() }
 }
 

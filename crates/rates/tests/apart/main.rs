@@ -1,0 +1,18 @@
+//! The roles apart: many processes of the real binary on private servers, some of which die.
+//! It must not reach any other machine.
+
+mod alone;
+mod broker_faults;
+mod cache_faults;
+mod fleet;
+mod harness;
+mod migrations;
+mod oracle;
+mod orders;
+mod roles;
+mod soak;
+mod stopping;
+mod store_faults;
+mod views;
+mod web;
+mod wrong;
