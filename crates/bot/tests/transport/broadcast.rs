@@ -50,6 +50,6 @@ async fn g19_a_broadcast_keeps_nobody_waiting_and_is_not_begun_again() {
     until("everybody has it", patience, all).await;
     let repeats: usize = (1..=chats).map(|chat| world.fake.messages(chat).len() - 1).sum();
     assert!(repeats <= 200, "{repeats} repeats, more than one batch; {:?}", far.elapsed());
-    assert!((1..=chats).all(|chat| world.texts(chat).iter().all(|text| text == "News")));
+    assert!((1..=chats).all(|chat| world.texts(chat).iter().all(|text| text.starts_with("News"))));
     assert_eq!(world.fake.violations(), [""; 0]);
 }

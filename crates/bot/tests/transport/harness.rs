@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use bot::{
-    Act, ChatSender, Client, Holding, Household, Keyboard, Pace, Polling, Said, Talk, Throttle, Token,
-    Told, Updates, What,
+    Act, ChatSender, Client, Holding, Household, Keyboard, Pace, Polling, Said, Talk, Throttle, Token, Told, Transport,
+    Updates, What,
 };
 use clock::Clock;
 use std::{
@@ -80,7 +80,18 @@ impl Talk for Parrot {
 
     fn told(&self, _chat: Option<&ChatRow>, message: &Message) -> Option<Told> {
         let mark = if message.is_repeat { " (repeat)" } else { "" };
+        if message.kind == "broadcast" {
+            let body: serde_json::Value = serde_json::from_str(&message.body).unwrap();
+            return Some(Told {
+                html: format!("{}{mark}", body["html"].as_str()?),
+                keyboard: Keyboard::new(),
+            });
+        }
         Some(Told { html: format!("{}{mark}", message.body), keyboard: Keyboard::new() })
+    }
+
+    fn digest(&self, _chat: Option<&ChatRow>, _messages: &[Message]) -> Option<Told> {
+        None
     }
 
     fn commands(&self) -> Vec<(Option<&'static str>, Vec<(&'static str, &'static str)>)> {
