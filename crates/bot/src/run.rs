@@ -50,13 +50,19 @@ impl Transport {
     }
 }
 
+/// Who the bot is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// Its number.
+    pub id: i64,
+    /// Its user name, without `@`.
+    pub name: String,
+}
+
 /// Talks until `stop`; never fails: what does not work now is tried again.
-pub async fn run(parts: Transport, updates: Updates, stop: CancellationToken) {
-    let Some(Some(me)) = stop.run_until_cancelled(introduce(&parts.client, &stop)).await else { return };
-    tracing::info!(bot = me.username.as_deref().unwrap_or_default(), "telegram knows this bot");
+pub async fn run(parts: Transport, me: Me, updates: Updates, stop: CancellationToken) {
     stop.run_until_cancelled(show_commands(&parts)).await;
-    let me = i64::try_from(me.id).unwrap_or_default();
-    let inbox = Inbox::new(parts.performer(), parts.talk.clone(), parts.clock, me, stop.clone());
+    let inbox = Inbox::new(parts.performer(), parts.talk.clone(), parts.clock, me.id, stop.clone());
     inbox.resume().await;
     let listen = async {
         match &updates {
@@ -68,13 +74,21 @@ pub async fn run(parts: Transport, updates: Updates, stop: CancellationToken) {
     tokio::join!(listen, parts.household.broadcasts.run(&stop));
 }
 
-/// Asks who we are until Telegram says so.
-async fn introduce(client: &Client, stop: &CancellationToken) -> Option<User> {
+/// Asks who we are until Telegram says so, or `stop`.
+pub async fn introduce(client: &Client, stop: &CancellationToken) -> Option<Me> {
     let mut wait = Duration::from_millis(500);
     let mut fails = 0u32;
     loop {
-        let error = match client.call::<User>("getMe", &json!({})).await {
-            Ok(me) => return Some(me),
+        let answer = stop.run_until_cancelled(client.call::<User>("getMe", &json!({}))).await?;
+        let error = match answer {
+            Ok(me) => {
+                let me = Me {
+                    id: i64::try_from(me.id).unwrap_or_default(),
+                    name: me.username.unwrap_or_default(),
+                };
+                tracing::info!(bot = me.name, "telegram knows this bot");
+                return Some(me);
+            }
             Err(error) => error,
         };
         if fails == 0 {

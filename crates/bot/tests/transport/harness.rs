@@ -163,7 +163,7 @@ impl World {
     pub fn talk(&self, updates: Updates) -> (JoinHandle<()>, CancellationToken) {
         let stop = CancellationToken::new();
         let (parts, token) = (self.parts.clone(), stop.clone());
-        (tokio::spawn(bot::run(parts, updates, token)), stop)
+        (tokio::spawn(talk(parts, updates, token)), stop)
     }
 
     /// Starts sending what is in the outbox; ends with the world.
@@ -187,6 +187,13 @@ impl World {
 
     pub fn stop_guard(&self) -> &DropGuard {
         &self.stop
+    }
+}
+
+/// The bot from its name to its end.
+pub async fn talk(parts: Transport, updates: Updates, stop: CancellationToken) {
+    if let Some(me) = bot::introduce(&parts.client, &stop).await {
+        bot::run(parts, me, updates, stop).await;
     }
 }
 
@@ -219,7 +226,7 @@ async fn pump(sender: ChatSender, store: Arc<dyn Store>, clock: Clock) {
     }
 }
 
-pub fn quick() -> Holding {
+pub fn quick(holder: &str) -> Holding {
     let ms = Duration::from_millis;
-    Holding { keep: ms(1_500), renew_every: ms(300), ask_every: ms(300) }
+    Holding { keep: ms(1_500), renew_every: ms(300), ask_every: ms(300), ..Holding::new("bot", holder) }
 }

@@ -1,7 +1,7 @@
 //! Updates that are asked for: order, outages, another reader, another process, a broken answer.
 //! It must not know what is said.
 
-use crate::harness::{PATIENCE, TOKEN, polling, quick, world, world_on};
+use crate::harness::{PATIENCE, TOKEN, polling, quick, talk, world, world_on};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -190,8 +190,8 @@ async fn g08_the_second_process_takes_over() {
         let (parts, store) = (world.parts.clone(), world.store.clone());
         tokio::spawn(async move {
             let stop = CancellationToken::new();
-            let work = |token| bot::run(parts.clone(), polling(), token);
-            bot::stand_by(store.as_ref(), holder, quick(), &stop, work).await;
+            let work = |token| talk(parts.clone(), polling(), token);
+            bot::stand_by(store.as_ref(), &quick(holder), &stop, work).await;
         })
     };
     let holder = async || {
