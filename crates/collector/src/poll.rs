@@ -6,14 +6,13 @@ use crate::{
     backoff::Backoff,
     cell::ConnectionCell,
     context::Context,
-    guard::GuardError,
-    http::{Answer, Ask, FetchError},
     limiter::{Host, Kind},
     meters::Meters,
     permit::Permit,
     subscriptions::Wants,
     words,
 };
+use guard::{Answer, Ask, FetchError, GuardError};
 use market::{ConnectionState, PairState, Timestamp};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -203,6 +202,7 @@ impl Round {
             url: &request.url,
             headers: &headers,
             etag: etag.as_deref(),
+            body: None,
             timeout: Duration::from_millis(self.http.timeout_ms),
             body_bytes_max: self.http.body_bytes_max,
         };
