@@ -69,7 +69,8 @@ impl ChatSender {
     pub async fn send(&self, group: &[Message]) -> Vec<Outcome> {
         let now = self.clock.now();
         let not_now = |ms: i64| vec![Outcome::NotNow { at: now.plus_millis(ms) }; group.len()];
-        let Some(Ok(Target::Chat { chat, thread })) = group.first().map(|message| message.target.parse()) else {
+        let Some(Ok(Target::Chat { chat, thread })) = group.first().map(|message| message.target.parse())
+        else {
             let error = "the target is no chat".to_owned();
             return vec![Outcome::Dead { error }; group.len()];
         };
@@ -102,7 +103,12 @@ impl ChatSender {
                 outcomes[row] = outcome(&result, &group[row], now);
             }
             if let Err(error) = &result {
-                tracing::warn!(chat = to.chat, messages = letter.rows.len(), "not delivered: {}", told(error));
+                tracing::warn!(
+                    chat = to.chat,
+                    messages = letter.rows.len(),
+                    "not delivered: {}",
+                    told(error)
+                );
                 if error.pauses_chat() {
                     self.performer.pause(to.chat, error).await;
                 }
@@ -140,7 +146,10 @@ impl ChatSender {
                 Ok(()) => {}
                 // A part has arrived: whoever sends the rest again says the first part twice.
                 Err(error) if at > 0 && error.is_transient() => {
-                    return Err(CallError::Unsure { reason: format!("after part {at}: {error}"), source: None });
+                    return Err(CallError::Unsure {
+                        reason: format!("after part {at}: {error}"),
+                        source: None,
+                    });
                 }
                 Err(error) => return Err(error),
             }
