@@ -8,7 +8,7 @@ use crate::{
     html::fill,
     inline, menu, moment,
     phrase::Expect,
-    world::{Parts, World},
+    world::{ConversationParts, World},
 };
 use async_trait::async_trait;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct Conversation {
 
 impl Conversation {
     /// With these parts.
-    pub fn new(parts: Parts) -> Conversation {
+    pub fn new(parts: ConversationParts) -> Conversation {
         Conversation { world: World::new(parts) }
     }
 
@@ -132,6 +132,10 @@ impl Talk for Conversation {
 
     fn told(&self, chat: Option<&ChatRow>, message: &Message) -> Option<Told> {
         self.world.told(chat, message)
+    }
+
+    fn digest(&self, chat: Option<&ChatRow>, messages: &[Message]) -> Option<Told> {
+        self.world.digest(chat, messages)
     }
 
     fn commands(&self) -> Vec<(Option<&'static str>, Vec<(&'static str, &'static str)>)> {
