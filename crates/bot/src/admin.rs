@@ -165,11 +165,6 @@ fn span(text: &str) -> Option<i64> {
     (60_000..=30 * 86_400_000).contains(&ms).then_some(ms)
 }
 
-/// What an operator tells everyone, as it is kept in the outbox.
-pub fn broadcast_body(html: &str) -> String {
-    serde_json::json!({"v": 1, "html": html}).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::span;

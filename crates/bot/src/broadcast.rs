@@ -1,7 +1,7 @@
 //! A text to every active chat: written to the outbox page by page, each page in one transaction with how far it is, so
 //! that no kill makes it begin again. It must not know how messages travel.
 
-use crate::{HouseError, broadcast_body};
+use crate::HouseError;
 use clock::Clock;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
@@ -19,7 +19,7 @@ const WAITING_MAX: i64 = 400;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// The kind of its messages.
+/// The kind of its messages; their body is `{"v":1,"html":…}`.
 const KIND: &str = "broadcast";
 
 /// Where the progress lies among the bot's values.
@@ -101,7 +101,7 @@ impl Broadcasts {
         };
         progress.after = last.id;
         progress.written += chats.len() as u64;
-        let body = broadcast_body(&progress.html);
+        let body = serde_json::json!({"v": 1, "html": progress.html}).to_string();
         let message = |id: i64| NewMessage {
             priority: PRIORITY_BULK,
             ..NewMessage::new(format!("chat:{id}"), KIND, body.clone())

@@ -8,7 +8,7 @@ use crate::{
     html::fill,
     inline, menu, moment,
     phrase::Expect,
-    world::{Parts, World},
+    world::{ConversationParts, World},
 };
 use async_trait::async_trait;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct Conversation {
 
 impl Conversation {
     /// With these parts.
-    pub fn new(parts: Parts) -> Conversation {
+    pub fn new(parts: ConversationParts) -> Conversation {
         Conversation { world: World::new(parts) }
     }
 

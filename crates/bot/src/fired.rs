@@ -1,4 +1,4 @@
-//! Messages of the outbox in a chat's language: alerts that fired, subscriptions, what an operator tells everyone.
+//! Messages of the outbox in a chat's language: alerts that fired, and subscriptions.
 //! It must not know how they are sent, nor touch the store: a sender asks for them while it sends.
 
 use crate::{
@@ -48,12 +48,6 @@ impl Subscribed {
     }
 }
 
-/// What an operator tells everyone.
-#[derive(Deserialize)]
-struct Broadcast {
-    html: String,
-}
-
 impl World {
     /// A message of the outbox as it is told; `None` if it means nothing to us.
     pub(crate) fn told(&self, chat: Option<&ChatRow>, message: &Message) -> Option<Told> {
@@ -63,10 +57,6 @@ impl World {
         let mut told = match message.kind.as_str() {
             Firing::KIND => view.fired(&Firing::from_json(&message.body).ok()?),
             Subscribed::KIND => view.subscribed(&serde_json::from_str(&message.body).ok()?),
-            "broadcast" => {
-                let body: Broadcast = serde_json::from_str(&message.body).ok()?;
-                Told { html: body.html, keyboard: Keyboard::new() }
-            }
             _ => return None,
         };
         if message.is_repeat {

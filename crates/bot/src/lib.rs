@@ -61,7 +61,6 @@ mod throttle;
 mod token;
 mod webhook;
 
-pub use admin::broadcast_body;
 pub use call_error::CallError;
 pub use client::{API_URL, Client, ClientError};
 pub use conversation::Conversation;
@@ -80,4 +79,4 @@ pub use talk::{Talk, Told};
 pub use throttle::{Class, Pace, Permit, Throttle};
 pub use token::Token;
 pub use webhook::{Webhook, WebhookError};
-pub use world::Parts;
+pub use world::ConversationParts;

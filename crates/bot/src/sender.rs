@@ -154,7 +154,7 @@ impl ChatSender {
         let mut letters = Vec::new();
         for (at, part) in group.chunks(if merges { DIGEST_MAX } else { 1 }).enumerate() {
             let first = at * DIGEST_MAX;
-            match self.talk.digest(chat, part).filter(|told| merges && is_something(told)) {
+            match self.talk.digest(chat, part).filter(|told| all_held && is_something(told)) {
                 Some(Told { html, keyboard }) => {
                     letters.push(Letter { html, keyboard, rows: (first..first + part.len()).collect() });
                 }

@@ -238,7 +238,6 @@ texts! {
     contradiction,
     unknown_command,
     away,
-    slow_down,
     operator_only,
     admin_help,
     admin_users,

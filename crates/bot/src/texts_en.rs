@@ -257,7 +257,6 @@ Prices in: {quote}",
     contradiction: "I am not sure what you mean. Examples: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC above 70k · /alert ETH -5% 1h",
     unknown_command: "I don't know {command}. /help lists what I can do.",
     away: "I was away {span} and skipped {requests}. Ask again.",
-    slow_down: "That was quick. Give me a moment.",
     operator_only: "This command is for the operator of the bot.",
     admin_help: "<b>Operator</b>
 /status — sources, database, queue

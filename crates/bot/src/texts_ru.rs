@@ -257,7 +257,6 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     contradiction: "Не уверен, что вы имели в виду. Примеры: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC выше 70к · /alert ETH -5% 1ч",
     unknown_command: "Не знаю {command}. Что я умею: /help",
     away: "Меня не было {span}, пропустил {requests}. Спросите ещё раз.",
-    slow_down: "Слишком быстро. Дайте мне секунду.",
     operator_only: "Эта команда — для оператора бота.",
     admin_help: "<b>Оператору</b>
 /status — источники, база, очередь

@@ -6,7 +6,7 @@ use crate::{
     exit::{Exit, Failure},
 };
 use board::Board;
-use bot::{Client, Conversation, Holding, Household, LogLines, Pace, Polling, Throttle, Transport, Updates, Webhook};
+use bot::{Client, Conversation, ConversationParts, Holding, Household, LogLines, Pace, Polling, Throttle, Transport, Updates, Webhook};
 use clock::Clock;
 use market::VenueId;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -105,7 +105,7 @@ impl BotRole {
         let Some(me) = bot::introduce(&client, stop).await else { return };
         let house = Household::new(client.clone(), self.store.clone(), self.clock, self.log_lines.clone());
         let venues = self.venues.clone();
-        let talk = Conversation::new(bot::Parts {
+        let talk = Conversation::new(ConversationParts {
             board: self.board.clone(),
             store: self.store.clone(),
             clock: self.clock,
