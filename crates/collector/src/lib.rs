@@ -16,9 +16,7 @@ mod context;
 mod dial;
 mod divide;
 mod fleet;
-mod guard;
 mod holds;
-mod http;
 mod limiter;
 mod listing;
 mod meters;
@@ -36,7 +34,6 @@ mod sharing;
 mod status;
 mod subscriptions;
 mod tap;
-mod words;
 
 pub use backoff::BackoffLimits;
 pub use catalogue::{Catalogue, Found};
@@ -52,6 +49,7 @@ use catalogue::Catalogues;
 use clock::Clock;
 use context::Context;
 use fleet::Fleet;
+use guard::words;
 use share::Share;
 use sharing::Sharing;
 use std::{sync::Arc, time::Duration};
@@ -169,6 +167,10 @@ fn begin_sharing(
     match &context.settings.division {
         None => (None, watch::channel(Share::All).1),
         Some(division) => {
+            tracing::info!(
+                collector = %context.settings.collector_id,
+                "divides the venues with the other collectors on this store"
+            );
             let (sharing, share) = Sharing::new(store.clone(), context.clone(), division.clone(), units);
             (Some(tokio::spawn(sharing.run(stop))), share)
         }

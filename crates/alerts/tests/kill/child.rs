@@ -1,17 +1,14 @@
 //! The life of a process that may be killed: it watches, it sends, and a price has crossed.
 //! It must not know what is expected of it.
 
-use crate::{
-    deadly::{Deadly, Point},
-    receiver::{Received, send},
-};
-use alerts::{Parts, Settings};
+use crate::deadly::{Deadly, Point};
+use alerts::{Parts, Sending, Settings, send_outbox};
 use board::{Board, Options};
 use clock::Clock;
 use market::{Flags, Pair, Price, Sequence, Tick, VenueId};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
-use store::{Outcome, Seed, Settlement};
+use store::Seed;
 use tokio_util::sync::CancellationToken;
 
 /// The variable that makes this program a victim.
@@ -35,12 +32,12 @@ impl Orders {
     }
 }
 
-pub fn live(orders: Orders) {
+pub fn live(orders: &Orders) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let clock = Clock::system();
         let store = store::open(&orders.url, Seed::default()).await.expect("a store");
-        let deadly = Arc::new(Deadly { store: store.clone(), kill: orders.kill });
+        let deadly = Arc::new(Deadly::new(store.clone(), orders));
         let options =
             Options { stale_after_ms: 600_000, expire_after_ms: 600_000, demo: false, same_as: Vec::new() };
         let board = Board::new(clock, options);
@@ -59,28 +56,11 @@ pub fn live(orders: Orders) {
         board.apply(&VenueId::parse("somewhere").expect("a venue"), &[crossed]);
         let settings = Settings { look_every: Duration::from_millis(20), ..Settings::default() };
         let parts = Parts { alerts: deadly.clone(), ..Parts::new(&store, board, clock) };
-        let watch = alerts::run(parts, settings, CancellationToken::new());
-        // Whoever starts it kills it.
-        tokio::join!(watch, send_all(&*deadly, clock, &orders));
+        // It ends when it is killed.
+        let never = CancellationToken::new();
+        tokio::join!(
+            alerts::run(parts, settings, never.clone()),
+            send_outbox(deadly.clone(), deadly, clock, Sending::new("chat"), never),
+        );
     });
-}
-
-/// The plainest sender: what was left is reclaimed, then each message is taken, sent and settled.
-async fn send_all(outbox: &Deadly, clock: Clock, orders: &Orders) {
-    let now = clock.now();
-    outbox.reclaim_messages("chat", now, now).await.expect("the outbox");
-    loop {
-        let taken = outbox.take_messages("chat", 5, clock.now()).await.expect("the outbox");
-        if taken.is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        for message in taken {
-            let alert_id = message.alert_id.expect("of an alert");
-            let fire_seq = message.fire_seq.expect("of a firing");
-            let received = Received { alert_id, fire_seq, is_repeat: message.is_repeat };
-            send(&orders.receiver, &received).await.expect("the receiver");
-            let settled = Settlement { id: message.id, attempts: message.attempts, outcome: Outcome::Sent };
-            outbox.settle(alert_id, settled, clock.now()).await;
-        }
-    }
 }

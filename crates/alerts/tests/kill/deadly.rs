@@ -1,13 +1,24 @@
 //! A store that ends the process, with SIGKILL, before, during or after a call on behalf of one alert.
 //! It must not change what a call does.
 
+use crate::{
+    child::Orders,
+    receiver::{self, Received},
+};
+use alerts::Sender;
 use async_trait::async_trait;
 use market::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use store::{
-    AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Fire, Message, NewAlert,
-    Settlement, Store, StoreError,
+    AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Fire, Message, MessageFilter,
+    NewAlert, NewMessage, Outbox, OutboxDepth, Outcome, Settlement, Store, StoreError,
 };
 use tokio::sync::watch;
 
@@ -43,11 +54,23 @@ impl Point {
 }
 
 pub struct Deadly {
-    pub store: Arc<dyn Store>,
-    pub kill: Option<(Point, i64)>,
+    store: Arc<dyn Store>,
+    receiver: String,
+    kill: Option<(Point, i64)>,
+    /// Whether the message of that alert was sent and is not settled.
+    is_sent: AtomicBool,
 }
 
 impl Deadly {
+    pub fn new(store: Arc<dyn Store>, orders: &Orders) -> Deadly {
+        Deadly {
+            store,
+            receiver: orders.receiver.clone(),
+            kill: orders.kill,
+            is_sent: AtomicBool::new(false),
+        }
+    }
+
     fn is_here(&self, point: Point, mut alerts: impl Iterator<Item = i64>) -> bool {
         self.kill.is_some_and(|(at, id)| at == point && alerts.any(|other| other == id))
     }
@@ -70,35 +93,26 @@ impl Deadly {
         }
         is_here
     }
+}
 
-    pub async fn reclaim_messages(
-        &self,
-        channel: &str,
-        before: Timestamp,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        self.store.reclaim_messages(channel, before, now).await
-    }
-
-    pub async fn take_messages(
-        &self,
-        channel: &str,
-        most: usize,
-        now: Timestamp,
-    ) -> Result<Vec<Message>, StoreError> {
-        let taken = self.store.take_messages(channel, most, now).await?;
-        self.pass(Point::AfterTake, taken.iter().filter_map(|m| m.alert_id)).await;
-        Ok(taken)
-    }
-
-    pub async fn settle(&self, alert: i64, settlement: Settlement, now: Timestamp) {
-        self.pass(Point::AfterSend, [alert].into_iter()).await;
-        let dies = self.die_soon(Point::BeforeCommit, [alert].into_iter());
-        self.store.settle_messages(&[settlement], now).await.expect("the outbox");
-        if dies {
-            std::future::pending::<()>().await;
+/// Sends over a socket, and dies before or after it.
+#[async_trait]
+impl Sender for Deadly {
+    async fn send(&self, group: &[Message]) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for message in group {
+            let alert_id = message.alert_id.expect("of an alert");
+            let fire_seq = message.fire_seq.expect("of a firing");
+            self.pass(Point::AfterTake, [alert_id].into_iter()).await;
+            let received = Received { alert_id, fire_seq, is_repeat: message.is_repeat };
+            receiver::send(&self.receiver, &received).await.expect("the receiver");
+            self.pass(Point::AfterSend, [alert_id].into_iter()).await;
+            if self.kill.is_some_and(|(_, id)| id == alert_id) {
+                self.is_sent.store(true, Ordering::SeqCst);
+            }
+            outcomes.push(Outcome::Sent);
         }
-        self.pass(Point::AfterCommit, [alert].into_iter()).await;
+        outcomes
     }
 }
 
@@ -164,5 +178,61 @@ impl Alerts for Deadly {
     }
     async fn prune_alerts(&self, closed_before: Timestamp) -> Result<u64, StoreError> {
         self.store.prune_alerts(closed_before).await
+    }
+}
+
+#[async_trait]
+impl Outbox for Deadly {
+    async fn settle_messages(&self, settlements: &[Settlement], now: Timestamp) -> Result<(), StoreError> {
+        let killed = || self.kill.iter().map(|(_, id)| *id).filter(|_| self.is_sent.load(Ordering::SeqCst));
+        let dies = self.die_soon(Point::BeforeCommit, killed());
+        self.store.settle_messages(settlements, now).await?;
+        if dies {
+            std::future::pending::<()>().await;
+        }
+        self.pass(Point::AfterCommit, killed()).await;
+        Ok(())
+    }
+    async fn put_messages(
+        &self,
+        messages: &[NewMessage],
+        state: Option<(&str, &str)>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.store.put_messages(messages, state, now).await
+    }
+    async fn take_messages(
+        &self,
+        channel: &str,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Message>, StoreError> {
+        self.store.take_messages(channel, most, now).await
+    }
+    async fn reclaim_messages(
+        &self,
+        channel: &str,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.store.reclaim_messages(channel, before, now).await
+    }
+    async fn release_messages(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
+        self.store.release_messages(target, now).await
+    }
+    async fn messages(&self, filter: &MessageFilter, most: usize) -> Result<Vec<Message>, StoreError> {
+        self.store.messages(filter, most).await
+    }
+    async fn revive_message(&self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
+        self.store.revive_message(id, now).await
+    }
+    async fn outbox_depth(&self) -> Result<Vec<OutboxDepth>, StoreError> {
+        self.store.outbox_depth().await
+    }
+    async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.store.prune_messages(before).await
+    }
+    fn outbox_notices(&self) -> watch::Receiver<u64> {
+        self.store.outbox_notices()
     }
 }

@@ -20,8 +20,8 @@ use store::{MessageFilter, MessageState, NewAlert, Seed, Store};
 use testkit::servers::Postgres;
 
 /// How often each point: in `make test`, and what is promised, in `make soak`.
-const ROUNDS: u32 = 5;
-const ROUNDS_PROMISED: u32 = 200;
+const ROUNDS: usize = 5;
+const ROUNDS_PROMISED: usize = 200;
 /// The tests share two cores with all others.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -31,7 +31,7 @@ static POSTGRES: LazyLock<Postgres> = LazyLock::new(|| Postgres::start().expect(
 #[test]
 fn child() {
     if let Some(orders) = Orders::given() {
-        child::live(orders);
+        child::live(&orders);
     }
 }
 
@@ -49,7 +49,7 @@ async fn g03_killed_at_any_point_on_postgres() {
 async fn kill_everywhere(url: String) {
     let receiver = Receiver::start().await;
     let store = store::open(&url, Seed::default()).await.expect("a store");
-    let rounds = if std::env::var_os("RATES_SOAK").is_some() { ROUNDS_PROMISED } else { ROUNDS };
+    let rounds = testkit::counts::count(ROUNDS, ROUNDS_PROMISED);
     let mut ids = Vec::new();
     for round in 0..rounds {
         for point in Point::ALL {
@@ -94,7 +94,6 @@ fn judge(ids: &[i64], received: &[Received], kills: usize) {
     let lost: Vec<&i64> = by_id.iter().filter(|(_, heard)| heard.is_empty()).map(|(id, _)| id).collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
     let repeats = received.len() - ids.len();
-    println!("{kills} kills, {} alerts, {repeats} repeats", ids.len());
     assert!(repeats <= kills, "{repeats} repeats of {kills} kills");
     for (id, heard) in &by_id {
         assert!(heard[1..].iter().all(|is_repeat| *is_repeat), "alert {id}: a repeat that does not say so");
