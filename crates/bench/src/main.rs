@@ -7,6 +7,7 @@
     reason = "a benchmark prints, and divides times"
 )]
 
+mod alerts;
 mod apart;
 mod apart_feed;
 mod apart_flow;
@@ -35,7 +36,7 @@ use machine::Machine;
 use std::process::ExitCode;
 
 /// What can be named on the command line; without a name all run, in this order.
-const ALL: [&str; 7] = ["size", "decode", "read", "latency", "pairs", "venues", "apart"];
+const ALL: [&str; 8] = ["size", "decode", "alerts", "read", "latency", "pairs", "venues", "apart"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -87,6 +88,7 @@ async fn measure(names: &[String]) -> anyhow::Result<bool> {
         let measured = match name {
             "size" => size::run(&machine, &mut table).await,
             "decode" => decode::run(&mut table).await,
+            "alerts" => alerts::run(&mut table),
             "read" => read::run(&machine, &mut table).await,
             "latency" => latency::run(&machine, &mut table).await,
             "pairs" => pairs::run(&machine, &mut table).await,

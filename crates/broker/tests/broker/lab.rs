@@ -7,7 +7,8 @@ use market::{Flags, Pair, Price, Sequence, Tick, TickBatch, Timestamp, VenueId, 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use testkit::servers::{Port, RabbitMq, TestCa};
+use testkit::Port;
+use testkit::servers::{RabbitMq, TestCa};
 
 /// A tick at a time, with the sides named by letters: `l`, `b`, `a`.
 pub fn tick(pair: &str, at: i64, sides: &str) -> Tick {

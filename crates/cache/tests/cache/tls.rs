@@ -5,7 +5,8 @@ use crate::lab::{known, prefix, tick, venue};
 use cache::{Cache, Options};
 use std::sync::Arc;
 use std::time::Duration;
-use testkit::servers::{Port, Redis, TestCa};
+use testkit::Port;
+use testkit::servers::{Redis, TestCa};
 
 async fn open(url: &str, roots: Option<&str>) -> Arc<dyn Cache> {
     let trusted_roots = roots.map(str::to_owned);
