@@ -135,8 +135,14 @@ impl Sharing {
         let asked_at = self.now();
         let looked = match within(self.store.renew_leases(&self.name, self.keep())).await {
             Ok(names) => {
-                self.renewed(&names, asked_at);
-                self.arrange().await
+                if self.is_away {
+                    // Others come back to the store at their own pace, and have what they had until then.
+                    self.settled_at = None;
+                }
+                match self.renewed(&names, asked_at).await {
+                    Ok(()) => self.arrange().await,
+                    Err(error) => Err(error),
+                }
             }
             Err(error) => Err(error),
         };
@@ -175,24 +181,32 @@ impl Sharing {
     }
 
     /// What the store said is ours, when asked at that time.
-    fn renewed(&mut self, names: &[String], asked_at: Timestamp) {
-        let (now, until) = (self.now(), self.end_of(asked_at));
+    async fn renewed(&mut self, names: &[String], asked_at: Timestamp) -> Result<(), StoreError> {
+        let until = self.end_of(asked_at);
         self.is_announced = names.iter().any(|name| *name == self.member(&self.name));
-        let ours: BTreeSet<VenueId> = names.iter().filter_map(|name| self.venue(name)).collect();
-        let held = self.claims.iter_mut().filter(|(_, claim)| claim.part.stage == Stage::Held);
-        let mut gone = Vec::new();
-        for (venue, claim) in held {
-            if ours.contains(venue) && claim.part.permit.prolong(now, until) {
-                claim.leased_until = until;
-            } else {
-                gone.push(venue.clone());
+        let mut ours: BTreeSet<VenueId> = names.iter().filter_map(|name| self.venue(name)).collect();
+        let held = self.claims.iter().filter(|(_, claim)| claim.part.stage == Stage::Held);
+        let held: Vec<VenueId> = held.map(|(venue, _)| venue.clone()).collect();
+        for venue in &held {
+            // It ran out while the store was away; perhaps nobody took it.
+            if !ours.contains(venue) {
+                let name = self.lease(venue);
+                if within(self.store.acquire_lease(&name, &self.name, self.keep())).await? {
+                    ours.insert(venue.clone());
+                } else {
+                    tracing::warn!(%venue, "another collector has taken it over");
+                    self.drop_claim(venue);
+                }
             }
         }
-        for venue in gone {
-            if !ours.contains(&venue) {
-                tracing::warn!(%venue, "another collector has taken it over");
+        let now = self.now();
+        for (venue, claim) in &mut self.claims {
+            if ours.contains(venue)
+                && claim.part.stage == Stage::Held
+                && claim.part.permit.prolong(now, until)
+            {
+                claim.leased_until = until;
             }
-            self.drop_claim(&venue);
         }
         self.lost.clear();
         // Ours in the store and not here: we slept, and nobody took it.
@@ -201,6 +215,7 @@ impl Sharing {
                 self.claim(venue, Stage::Held, until);
             }
         }
+        Ok(())
     }
 
     /// One step towards what should run where.
@@ -333,11 +348,20 @@ impl Sharing {
         for claim in self.claims.values().filter(|claim| claim.part.stage == Stage::Held) {
             claim.part.permit.prolong(now, until);
         }
-        let comes_back: Vec<VenueId> =
-            self.lost.iter().filter(|venue| self.elsewhere(venue) == Elsewhere::Nothing).cloned().collect();
-        for venue in comes_back {
+        // What nobody is heard to run: ours before, or let go by another for us just before the store went away.
+        let prepared = self.claims.iter().filter(|(_, claim)| claim.part.stage == Stage::Preparing);
+        let candidates: Vec<VenueId> =
+            self.lost.iter().chain(prepared.map(|(venue, _)| venue)).cloned().collect();
+        for venue in candidates {
+            if self.elsewhere(&venue) != Elsewhere::Nothing {
+                continue;
+            }
+            tracing::info!(%venue, "nobody else is heard to run it; this collector does");
             self.lost.remove(&venue);
-            self.claim(venue.clone(), Stage::Held, until);
+            match self.claims.get_mut(&venue) {
+                Some(claim) if claim.part.permit.prolong(now, until) => claim.part.stage = Stage::Held,
+                _ => self.claim(venue.clone(), Stage::Held, until),
+            }
             if let Some(claim) = self.claims.get_mut(&venue) {
                 claim.leased_until = now;
             }
@@ -356,7 +380,9 @@ impl Sharing {
             }
             let asked_at = self.now();
             let Ok(names) = within(self.store.renew_leases(&self.name, self.keep())).await else { break };
-            self.renewed(&names, asked_at);
+            if self.renewed(&names, asked_at).await.is_err() {
+                break;
+            }
             let units = self.units.borrow().clone().unwrap_or_default();
             match self.known(&units).await {
                 Ok(known) if !known.members.is_empty() => {}
