@@ -54,6 +54,13 @@ impl Servers {
         tokio::task::spawn_blocking(start).await.unwrap()
     }
 
+    /// A PostgreSQL of one's own, to kill and to freeze, beside the shared others.
+    pub async fn with_own_postgres() -> Servers {
+        let own = tokio::task::spawn_blocking(|| Postgres::start().unwrap());
+        let (own, shared) = tokio::join!(own, Servers::shared());
+        Servers { postgres: own.unwrap(), ..shared }
+    }
+
     /// The servers for tests that leave them alive: every installation on them has names of its own.
     pub async fn shared() -> Servers {
         static SHARED: OnceLock<Servers> = OnceLock::new();
