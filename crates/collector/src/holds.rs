@@ -4,7 +4,7 @@
 use crate::{context::Context, limiter::Hosts};
 use market::Timestamp;
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use store::{Hold, Store, StoreError};
+use store::{Hold, Rows, StoreError};
 use tokio_util::sync::CancellationToken;
 
 /// One write may take so long; also the last one, while the program ends.
@@ -14,7 +14,7 @@ const WRITE_MAX: Duration = Duration::from_secs(2);
 const HOLD_MS_MAX: i64 = 86_400_000;
 
 /// Holds the hosts that were held when the program ended, or that another collector was asked to leave alone.
-pub async fn restore(store: &dyn Store, hosts: &Hosts, now: Timestamp) -> Result<(), StoreError> {
+pub async fn restore(store: &dyn Rows, hosts: &Hosts, now: Timestamp) -> Result<(), StoreError> {
     for hold in store.holds().await? {
         let until = hold.until.min(now.plus_millis(HOLD_MS_MAX));
         let host = hosts.host(&hold.host);
@@ -27,7 +27,7 @@ pub async fn restore(store: &dyn Store, hosts: &Hosts, now: Timestamp) -> Result
 }
 
 /// Writes every new hold into the store, until it is stopped; then once more.
-pub async fn keep(store: Arc<dyn Store>, context: Arc<Context>, stop: CancellationToken) {
+pub async fn keep(store: Arc<dyn Rows>, context: Arc<Context>, stop: CancellationToken) {
     let mut changes = context.hosts.changes();
     let mut kept = HashMap::new();
     let mut was_away = false;
@@ -56,7 +56,7 @@ pub async fn keep(store: Arc<dyn Store>, context: Arc<Context>, stop: Cancellati
 }
 
 /// Whether everything that is held now is in the store.
-async fn write(store: &dyn Store, context: &Context, kept: &mut HashMap<String, Timestamp>) -> bool {
+async fn write(store: &dyn Rows, context: &Context, kept: &mut HashMap<String, Timestamp>) -> bool {
     let now = context.clock.now();
     let mut held = context.hosts.held(now);
     kept.retain(|_, until| *until > now);

@@ -16,9 +16,7 @@ mod context;
 mod dial;
 mod divide;
 mod fleet;
-mod guard;
 mod holds;
-mod http;
 mod limiter;
 mod listing;
 mod meters;
@@ -36,7 +34,7 @@ mod sharing;
 mod status;
 mod subscriptions;
 mod tap;
-mod words;
+mod unread;
 
 pub use backoff::BackoffLimits;
 pub use catalogue::{Catalogue, Found};
@@ -52,17 +50,18 @@ use catalogue::Catalogues;
 use clock::Clock;
 use context::Context;
 use fleet::Fleet;
+use guard::words;
 use share::Share;
 use sharing::Sharing;
 use std::{sync::Arc, time::Duration};
-use store::{Store, StoreError, TradeRow, VenueFile};
+use store::{Rows, StoreError, TradeRow, VenueFile};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Runs until stopped. It never fails: while the store is away the last good rows go on, and at the start it
 /// waits for the store.
 pub async fn run(
-    store: Arc<dyn Store>,
+    store: Arc<dyn Rows>,
     builtin: Catalogue,
     broker: Arc<dyn Broker>,
     clock: Clock,
@@ -161,7 +160,7 @@ pub async fn run(
 
 /// Where the venues are divided, begins to take part in that; else all are ours.
 fn begin_sharing(
-    store: &Arc<dyn Store>,
+    store: &Arc<dyn Rows>,
     context: &Arc<Context>,
     units: watch::Receiver<sharing::Units>,
     stop: CancellationToken,
@@ -194,7 +193,7 @@ const HOLDS_TRIES: u32 = 3;
 /// Rows and venue files; at the start, before anybody is asked for anything, the holds too: `holds_tries` is 0 once
 /// they have been read.
 async fn read(
-    store: &dyn Store,
+    store: &dyn Rows,
     context: &Context,
     holds_tries: &mut u32,
 ) -> Result<(Vec<TradeRow>, Vec<VenueFile>), StoreError> {

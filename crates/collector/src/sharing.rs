@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{Store, StoreError};
+use store::{Rows, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +44,7 @@ struct Claim {
 
 /// The task.
 pub struct Sharing {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Rows>,
     context: Arc<Context>,
     division: Division,
     name: CompactString,
@@ -72,7 +72,7 @@ struct Known {
 impl Sharing {
     /// Shares nothing yet. The second half tells what is ours from now on.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn Rows>,
         context: Arc<Context>,
         division: Division,
         units: watch::Receiver<Units>,

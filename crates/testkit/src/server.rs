@@ -77,7 +77,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// Any of them.
+    /// One on which nothing listens; others keep off it for as long as this value lives.
     pub fn free() -> Result<Port, ServerError> {
         for _ in 0..1_000 {
             let number = fastrand::u16(PORTS);
@@ -232,6 +232,10 @@ impl Server {
             Some(child) => child.try_wait().ok().flatten().map(|status| status.code().unwrap_or(-1)),
             None => *lock(&self.ended),
         }
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        lock(&self.child).as_ref().map(Child::id)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
