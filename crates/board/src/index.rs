@@ -202,7 +202,12 @@ impl Quoted for Graph<'_> {
 
 /// Marks that a pair has been fresh.
 pub(crate) fn mark_fresh(slot: &Slot) {
-    if slot.answer.load().rate.state == RateState::Fresh {
+    if is_heard_fresh(&slot.answer.load().rate) {
         slot.was_fresh.store(true, Ordering::Relaxed);
     }
+}
+
+/// Fresh, and heard of by ourselves: what the cache kept makes nobody ready, however young it still is.
+pub(crate) fn is_heard_fresh(rate: &Rate) -> bool {
+    rate.state == RateState::Fresh && !rate.degraded.iter().any(|word| word == "cache_only")
 }

@@ -6,7 +6,7 @@ use board::Next;
 use broker::Delivery;
 use market::{Pair, Price, RateState, Sign, Source, Tick, TickBatch, Timestamp, VenueId};
 use rust_decimal::Decimal;
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::atomic::AtomicBool, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// Before a broker that gave no subscription is asked again.
@@ -69,9 +69,10 @@ pub(crate) async fn follow_rates(
     parts: &Parts,
     accounts: &Shared,
     settings: &Settings,
+    is_ours: &AtomicBool,
     stop: &CancellationToken,
 ) {
-    let mut publisher = Publisher::new(parts, settings);
+    let mut publisher = Publisher::new(parts, is_ours);
     let (mut changes, _) = parts.board.changes();
     let mut ticks = tokio::time::interval(settings.publish_every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -79,7 +80,7 @@ pub(crate) async fn follow_rates(
         let next = tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {
-                publisher.publish().await;
+                publisher.publish();
                 continue;
             }
             next = changes.next() => next,

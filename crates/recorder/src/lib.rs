@@ -12,7 +12,10 @@ use board::Board;
 use broker::Broker;
 use cache::Cache;
 use clock::Clock;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -61,9 +64,11 @@ impl Settings {
 pub async fn run(parts: Parts, settings: Settings, stop: CancellationToken) {
     let last = last::Last::default();
     let accounts = candles::Shared::default();
+    let is_ours = AtomicBool::new(false);
     tokio::join!(
         keep::follow_ticks(&parts, &last, &accounts, &stop),
-        keep::follow_rates(&parts, &accounts, &settings, &stop),
+        keep::follow_rates(&parts, &accounts, &settings, &is_ours, &stop),
+        publish::hold_lease(&parts, &settings, &is_ours, &stop),
         last.write(&parts, &stop),
         candles::write(&accounts, &parts, &settings, &stop),
         candles::forget(&parts, &settings, &stop),

@@ -4,8 +4,12 @@
 use crate::{Parts, Settings};
 use bytes::Bytes;
 use market::Pair;
-use std::{collections::HashSet, time::Duration};
-use tokio::time::Instant;
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
 
 /// The lease that lets one recorder publish.
 const LEASE: &str = "recorder";
@@ -15,15 +19,13 @@ const LEASE_FOR: Duration = Duration::from_secs(9);
 /// Publishes changed rates.
 pub(crate) struct Publisher<'a> {
     parts: &'a Parts,
-    holder: &'a str,
     changed: HashSet<Pair>,
-    is_ours: bool,
-    asked_at: Option<Instant>,
+    is_ours: &'a AtomicBool,
 }
 
 impl<'a> Publisher<'a> {
-    pub fn new(parts: &'a Parts, settings: &'a Settings) -> Publisher<'a> {
-        Publisher { parts, holder: &settings.holder, changed: HashSet::new(), is_ours: false, asked_at: None }
+    pub fn new(parts: &'a Parts, is_ours: &'a AtomicBool) -> Publisher<'a> {
+        Publisher { parts, changed: HashSet::new(), is_ours }
     }
 
     pub fn changed(&mut self, pair: &Pair) {
@@ -33,11 +35,10 @@ impl<'a> Publisher<'a> {
     }
 
     /// Publishes each changed pair's rate as it stands now.
-    pub async fn publish(&mut self) {
-        self.look_at_lease().await;
-        let now = self.parts.clock.now();
+    pub fn publish(&mut self) {
+        let (now, is_ours) = (self.parts.clock.now(), self.is_ours.load(Relaxed));
         for pair in self.changed.drain() {
-            if !self.is_ours {
+            if !is_ours {
                 continue;
             }
             let Some(answer) = self.parts.board.answer(&pair) else { continue };
@@ -48,18 +49,25 @@ impl<'a> Publisher<'a> {
             self.parts.broker.publish_rate(&pair, Bytes::from(body));
         }
     }
+}
 
-    /// Asks for the lease when a third of its time is gone. A store that does not answer cannot say that another
-    /// recorder publishes: then we do, since a rate said twice does less harm than one not said.
-    async fn look_at_lease(&mut self) {
-        if self.asked_at.is_some_and(|at| at.elapsed() < LEASE_FOR / 3) {
-            return;
+/// Asks for the lease whenever a third of its time is gone, beside the publishing, which waits for no store. A store
+/// that does not answer cannot say that another recorder publishes: then we do, since a rate said twice does less
+/// harm than one not said.
+pub(crate) async fn hold_lease(
+    parts: &Parts,
+    settings: &Settings,
+    is_ours: &AtomicBool,
+    stop: &CancellationToken,
+) {
+    let for_ever = async {
+        loop {
+            let ours = parts.store.acquire_lease(LEASE, &settings.holder, LEASE_FOR).await.unwrap_or(true);
+            if is_ours.swap(ours, Relaxed) != ours {
+                tracing::info!(publishes = ours, "rates for everyone else");
+            }
+            tokio::time::sleep(LEASE_FOR / 3).await;
         }
-        self.asked_at = Some(Instant::now());
-        let had = self.is_ours;
-        self.is_ours = self.parts.store.acquire_lease(LEASE, self.holder, LEASE_FOR).await.unwrap_or(true);
-        if had != self.is_ours {
-            tracing::info!(publishes = self.is_ours, "rates for everyone else");
-        }
-    }
+    };
+    stop.run_until_cancelled(for_ever).await;
 }

@@ -34,8 +34,8 @@ struct Alone {
 /// What runs before the binary, in a shell: `$1` is the folder, then comes the binary.
 const PLAIN: &str = r#"cd "$1"; shift; exec "$@""#;
 /// The folder becomes a disk of one megabyte that only this process has.
-const SMALL_DISK: &str = r#"d=$1; shift; cp "$d/rates.db" "$d/../seed.db.$$"; mount -t tmpfs -o size=1m tmpfs "$d" || exit 99
-cp "$d/../seed.db.$$" "$d/rates.db"; rm "$d/../seed.db.$$"; cd "$d"; exec "$@""#;
+const SMALL_DISK: &str = r#"d=$1; shift; cp -r "$d" "$d.seed"; mount -t tmpfs -o size=1m tmpfs "$d" || exit 99
+cp "$d.seed"/* "$d"; cd "$d"; exec "$@""#;
 
 impl Alone {
     async fn start(venue: NumberedVenue, file: String, rows: Vec<NewTradeRow>, shell: &[&str]) -> Alone {
@@ -106,6 +106,7 @@ impl Alone {
         let (reply, took) = web::add_row(self.address, &self.key, "kraken", pair).await;
         assert!(took < Duration::from_secs(7), "{took:?}");
         if reply.status != 201 {
+            say(&format!("{pair}: {reply:?}"));
             assert_eq!(
                 (reply.status, &reply.json()["code"]),
                 (503, &"store_unavailable".into()),

@@ -103,7 +103,7 @@ async fn whatever_postgres_does_rates_go_on_and_no_write_is_lost() {
     .await;
     fleet.converges("read-only").await;
     let back = format!(
-        "SET default_transaction_read_only = off; {only} = off; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = '{name}'"
+        "SET TRANSACTION READ WRITE; {only} = off; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = '{name}'"
     );
     fleet.apart.sql(&back).await;
     within(PATIENCE, "a write", async || (write("D-TWO").await.0.status == 201).then_some(())).await;
