@@ -172,6 +172,8 @@ pub(crate) type LastSaid = Arc<Mutex<Option<String>>>;
 
 impl Said {
     pub(crate) fn new(role: &'static str, link: &Link, last: LastSaid) -> Said {
+        // There from the start: a counter that appears with its first count shows no increase.
+        metrics::counter!("rates_broker_disconnects_total", "role" => role).increment(0);
         Said { role, server: link.server(), last, times: 0 }
     }
 

@@ -40,6 +40,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let for_ever = async {
         let (mut latest, mut said) =
             (Latest::default(), Said::new("publisher", &shared.link, Default::default()));
+        metrics::counter!("rates_broker_conflations_total").increment(0);
         let mut backoff = Backoff::default();
         loop {
             let connected = Instant::now();

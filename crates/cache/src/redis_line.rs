@@ -51,6 +51,8 @@ impl Line {
             failures: AtomicU32::new(0),
             turned: Notify::new(),
         });
+        // There from the start: a counter that appears with its first count shows no increase.
+        metrics::counter!("rates_cache_errors_total", "kind" => "unavailable").increment(0);
         let stop = CancellationToken::new();
         let keep = {
             let shared = shared.clone();

@@ -2,7 +2,8 @@
 //! answer came, nor when the next request is due.
 
 use crate::{
-    cell::PairCell, context::Context, meters::Meters, publish::Publisher, subscriptions::Wants, words,
+    cell::PairCell, context::Context, meters::Meters, permit::Permit, publish::Publisher,
+    subscriptions::Wants, words,
 };
 use market::{PairState, Timestamp};
 use std::{
@@ -30,10 +31,15 @@ pub struct Answers {
 
 impl Answers {
     /// Follows nothing yet.
-    pub fn new(context: Arc<Context>, venue: Arc<Venue>, meters: Arc<Meters>) -> Answers {
+    pub fn new(
+        context: Arc<Context>,
+        venue: Arc<Venue>,
+        meters: Arc<Meters>,
+        permit: Arc<Permit>,
+    ) -> Answers {
         Answers {
             reader: venue.reader(),
-            publisher: Publisher::new(venue.id().clone(), context.broker.clone()),
+            publisher: Publisher::new(venue.id().clone(), context.broker.clone(), permit),
             said: Vec::new(),
             followed: Vec::new(),
             cells: HashMap::new(),
@@ -91,8 +97,9 @@ impl Answers {
         cells.filter(|cell| cell.state(now) == PairState::Waiting).for_each(|cell| cell.set(state));
     }
 
-    /// Reads a body and publishes what it says; the worst problem that it reports, if any. `complete`: it
-    /// should mention every symbol of the request.
+    /// Reads a body and publishes what it says; the worst problem that it reports, if any. `complete`: the answer is
+    /// good, and should mention every symbol of the request; else only problems are looked for in it, whatever else
+    /// it may hold: a price in the page of an error is nobody's word.
     pub fn read(
         &mut self,
         request: &Request,
@@ -138,6 +145,7 @@ impl Answers {
         now: Timestamp,
     ) -> Option<(Meaning, String)> {
         match said {
+            Said::Tick(_) | Said::Rejected(_) | Said::NotBefore(_) if !complete => {}
             Said::Tick(seen) => {
                 let symbol = seen.symbol.clone();
                 if self.publisher.add(seen, now)

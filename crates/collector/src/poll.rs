@@ -10,6 +10,7 @@ use crate::{
     http::{Answer, Ask, FetchError},
     limiter::{Host, Kind},
     meters::Meters,
+    permit::Permit,
     subscriptions::Wants,
     words,
 };
@@ -36,6 +37,8 @@ pub struct Poll {
     pub cell: Arc<ConnectionCell>,
     /// The venue's counters.
     pub meters: Arc<Meters>,
+    /// Lets what it reads pass.
+    pub permit: Arc<Permit>,
     /// Ends it.
     pub stop: CancellationToken,
 }
@@ -78,7 +81,8 @@ impl Poll {
         let http = http.with_environment(&*self.context.settings.environment);
         let mut backoff = Backoff::new(self.context.settings.timing.backoff);
         let mut random = fastrand::Rng::new();
-        let answers = Answers::new(self.context.clone(), self.venue.clone(), self.meters.clone());
+        let answers =
+            Answers::new(self.context.clone(), self.venue.clone(), self.meters.clone(), self.permit.clone());
         let mut round = Round { http, answers, etags: HashMap::new(), poll: self };
         loop {
             let wants = round.poll.wants.borrow_and_update().clone();

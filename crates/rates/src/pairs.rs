@@ -131,6 +131,7 @@ pub fn new_row(args: &PairsAddArgs) -> Result<NewTradeRow, Failure> {
         stale_after_ms: time("--stale-after", &args.stale_after)?,
         expire_after_ms: time("--expire-after", &args.expire_after)?,
         allow_negative: args.allow_negative,
+        enabled: true,
     })
 }
 

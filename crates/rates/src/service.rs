@@ -7,7 +7,7 @@ use crate::{
     fatal::Tasks,
     health::{Health, known_venues},
     late_store::LateStore,
-    policies, reach, stop,
+    notify, policies, reach, stop,
     values::Role,
     venue_files::VenueFiles,
 };
@@ -98,7 +98,10 @@ impl Service {
         }
         tasks.run(upkeep(self.metrics.clone(), broker.clone()));
 
+        notify::ready(&tasks);
+
         stop.cancelled().await;
+        notify::stopping();
         let ended = tokio::time::timeout(stop::STOP_WITHIN, async {
             tasks.ended().await;
             broker.close().await;

@@ -1,4 +1,4 @@
-//! The seam that keeps what must survive: `trade_info`, venue files, API keys, candles, leases.
+//! The seam that keeps what must survive: `trade_info`, venue files, API keys, candles, leases, alerts, outbox, chats.
 //! It must not know what a row means to a venue, nor who presents a key.
 //!
 //! # How to add a backend
@@ -19,32 +19,65 @@
 //! 3. If it changes `trade_info`, begin its name with `trade_info` and let it touch nothing else: those steps are
 //!    taken again when an operator has dropped that table.
 
+mod alert_rows;
+mod alert_sql;
+mod alerts;
 mod candle;
+mod chat_rows;
+mod chat_sql;
+mod chats;
 mod holds;
 mod lease;
+mod lock;
+mod notices;
 mod orders;
+mod outbox;
+mod outbox_rows;
+mod outbox_sql;
+mod owner;
 mod policies;
 mod postgres;
+mod postgres_alerts;
+mod postgres_chats;
 mod postgres_orders;
+mod postgres_outbox;
 mod postgres_schema;
+mod postgres_subscriptions;
 mod postgres_tables;
 mod postgres_watch;
 mod sql;
 mod sqlite;
+mod sqlite_alerts;
+mod sqlite_chats;
 mod sqlite_orders;
+mod sqlite_outbox;
 mod sqlite_schema;
+mod sqlite_subscriptions;
 mod sqlite_tables;
 mod sqlite_watch;
 mod steps;
+mod subscription_rows;
+mod subscriptions;
 mod tables;
+mod webhooks;
 
+pub use alerts::{
+    ALERTS_MAX, AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Fire, NewAlert,
+};
 pub use candle::{
     CANDLES_MAX, CANDLES_REMOVED_MAX, Candle, CandleKey, CandleRange, Candles, Interval, IntervalError,
 };
-pub use lease::{Lease, Leases};
-
+pub use chats::{BotState, ChatCount, ChatRow, Chats};
 pub use holds::{Hold, Holds};
+pub use lease::{Lease, Leases};
+pub use outbox::{
+    MESSAGES_MAX, Message, MessageFilter, MessageState, NewMessage, Outbox, OutboxDepth, Outcome,
+    PRIORITY_ALERT, PRIORITY_BULK, PRIORITY_NORMAL, Settlement,
+};
+pub use owner::Owner;
 pub use policies::{PairPolicies, PairPolicyRow};
+pub use subscriptions::{NewSubscription, SubscriptionRow, Subscriptions};
+pub use webhooks::{WebhookRow, Webhooks};
 
 use async_trait::async_trait;
 use market::{Timestamp, VenueId};
@@ -134,7 +167,7 @@ pub struct TradeRow {
 }
 
 /// What a new row holds; the rest has defaults.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTradeRow {
     /// The venue's name.
     pub venue: String,
@@ -150,6 +183,23 @@ pub struct NewTradeRow {
     pub expire_after_ms: Option<i64>,
     /// Whether prices below zero are believed.
     pub allow_negative: bool,
+    /// Whether it runs at once; a seeded row always does.
+    pub enabled: bool,
+}
+
+impl Default for NewTradeRow {
+    fn default() -> Self {
+        NewTradeRow {
+            venue: String::new(),
+            currency_pair: String::new(),
+            url: None,
+            interval_ms: None,
+            stale_after_ms: None,
+            expire_after_ms: None,
+            allow_negative: false,
+            enabled: true,
+        }
+    }
 }
 
 /// What changes in a row; `None` leaves a column alone, `Some(None)` empties it.
@@ -237,12 +287,19 @@ pub trait ApiKeys: Send + Sync {
     async fn api_key_by_hash(&self, hash: &str) -> Result<Option<ApiKey>, StoreError>;
 }
 
-/// A store: all its tables, and word of changes by anybody.
-#[async_trait]
-pub trait Store: TradeInfo + VenueFiles + ApiKeys + Candles + Leases + PairPolicies + Holds {
+/// What the collector works from, and word of changes by anybody. A part of a store, so that whoever needs no more
+/// can be given no more.
+pub trait Rows: TradeInfo + VenueFiles + Leases + Holds {
     /// Changes its value after every change to `trade_info`, `venue` or `pair_policy`, whoever made it, a foreign SQL client
     /// included, within a second. A reader re-reads what it needs.
     fn changes(&self) -> tokio::sync::watch::Receiver<u64>;
+}
+
+/// A store: all its tables.
+#[async_trait]
+pub trait Store:
+    Rows + ApiKeys + Candles + PairPolicies + Alerts + Outbox + Chats + BotState + Subscriptions + Webhooks
+{
     /// Whether it answers, within a second.
     async fn ping(&self) -> Result<(), StoreError>;
     /// Ends background work and closes connections.

@@ -1,7 +1,9 @@
 //! `postgres://USER@HOST/NAME`: the store for many processes: opening it, and what its errors mean.
 //! It must not know what the tables are for.
 
-use crate::{Seed, Store, StoreError, postgres_schema, postgres_watch, sql};
+use crate::lock::Lock;
+use crate::notices::Notices;
+use crate::{Rows, Seed, Store, StoreError, postgres_schema, postgres_watch, sql};
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
 use sqlx::{ConnectOptions, Connection, Transaction};
@@ -24,13 +26,11 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// A server has a hundred connections by default, and there are several processes of ours.
 const CONNECTIONS_MAX: u32 = 8;
 const IDLE_MAX: Duration = Duration::from_secs(300);
-/// Who merges candles holds this lock: a number of our own, in the space of the database's advisory locks.
-const CANDLE_LOCK: i64 = 0x7261_7465_7301;
 
 /// A store on a server.
 pub(crate) struct PostgresStore {
     pub(crate) pool: PgPool,
-    changes: watch::Sender<u64>,
+    pub(crate) notices: Notices,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -63,15 +63,15 @@ async fn open_unbounded(url: &str, seed: Seed) -> Result<PostgresStore, StoreErr
         .idle_timeout(IDLE_MAX)
         .max_lifetime(None)
         .connect_lazy_with(options.clone());
-    let (changes, _) = watch::channel(0);
+    let notices = Notices::default();
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let watcher = postgres_watch::Watcher::new(options, changes.clone())
+    let watcher = postgres_watch::Watcher::new(options, notices.clone())
         .await
         .map_err(|error| StoreError::Unavailable(error.into()))?;
     let stopped = stop.clone();
     tasks.spawn(async move { stopped.run_until_cancelled(Box::pin(watcher.run())).await });
     tasks.close();
-    Ok(PostgresStore { pool, changes, stop, tasks })
+    Ok(PostgresStore { pool, notices, stop, tasks })
 }
 
 /// The address without its password and parameters.
@@ -105,20 +105,25 @@ impl PostgresStore {
         }
     }
 
-    /// Begins a transaction during which no other of ours merges candles.
-    pub(crate) async fn begin_alone(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    /// Begins a transaction during which no other of ours has that lock.
+    pub(crate) async fn begin_alone(
+        &self,
+        lock: Lock<'_>,
+    ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let mut alone = self.pool.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(CANDLE_LOCK).execute(&mut *alone).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock.number()).execute(&mut *alone).await?;
         Ok(alone)
+    }
+}
+
+impl Rows for PostgresStore {
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.notices.changes.subscribe()
     }
 }
 
 #[async_trait]
 impl Store for PostgresStore {
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
     async fn ping(&self) -> Result<(), StoreError> {
         let ping = sqlx::query(sql::PING).fetch_one(&self.pool);
         match timeout(PING_MAX, ping).await {

@@ -1,8 +1,9 @@
-//! Any program as a private child of a test: killed, frozen, ended and started again, and gone when the test is.
-//! It must not know which program it is.
+//! Any program as a private child of a test: a proxy, or a role of the product. Killed, frozen, ended and started again
+//! like a server, and gone when the test is. It must not know which program it is.
 
 use crate::server::{Place, Program, Server, ServerError};
 use rustix::process::Signal;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,21 +15,24 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts what `command` makes, and waits until it `answers`; `command` is asked again at every restart.
+    /// Starts what `command` makes for a folder of its own, and waits until it `answers`; `command` is asked again at
+    /// every restart. What the program writes is in [`Process::log`].
     pub fn start(
         name: &'static str,
-        command: impl Fn() -> Command + Send + Sync + 'static,
+        command: impl Fn(&Path) -> Command + Send + Sync + 'static,
         answers: impl Fn() -> bool + Send + Sync + 'static,
         patience: Duration,
     ) -> Result<Process, ServerError> {
+        let place = Arc::new(Place::new("KILL")?);
+        let folder = place.folder.clone();
         let program = Program {
             name,
-            command: Box::new(command),
+            command: Box::new(move || command(&folder)),
             answers: Box::new(answers),
             patience,
             last: Signal::KILL,
         };
-        Ok(Process { server: Arc::new(Server::start(Arc::new(Place::new("KILL")?), program)?) })
+        Ok(Process { server: Arc::new(Server::start(place, program)?) })
     }
 
     /// With which code it ended, by itself or by [`Process::stop`]; `None` while it runs, and -1 after a signal.

@@ -77,7 +77,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// Any of them.
+    /// One on which nothing listens; others keep off it for as long as this value lives.
     pub fn free() -> Result<Port, ServerError> {
         for _ in 0..1_000 {
             let number = fastrand::u16(PORTS);

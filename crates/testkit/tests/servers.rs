@@ -150,7 +150,7 @@ fn any_program_is_killed_frozen_ended_and_its_code_is_known() {
     let ready = folder.path().join("ready");
     let shell = {
         let ready = ready.clone();
-        move || {
+        move |_: &std::path::Path| {
             let _ = std::fs::remove_file(&ready);
             let mut command = Command::new("sh");
             command.args(["-c", "trap 'exit 7' TERM; : > \"$1\"; while :; do sleep 0.05; done", "shell"]);

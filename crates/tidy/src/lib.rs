@@ -16,6 +16,7 @@ pub const NEVER_USES: &[(&str, &[&str])] = &[
     ("store", &["broker", "cache", "board", "venue", "collector", "api"]),
     ("board", &["venue", "collector", "api", "store"]),
     ("collector", &["api", "axum", "board"]),
+    ("alerts", &["broker", "cache", "venue", "collector", "api", "bot", "axum"]),
     ("api", &["collector", "broker"]),
     ("bot", &["collector", "broker"]),
 ];

@@ -16,8 +16,7 @@ use std::{
     time::Duration,
 };
 use store::{
-    ApiKey, ApiKeys, Candle, CandleRange, Candles, Interval, Lease, Leases, NewTradeRow, Store, StoreError,
-    TradeInfo, TradeRow, TradeRowChange, VenueFile, VenueFiles,
+    Lease, Leases, NewTradeRow, Rows, StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile, VenueFiles,
 };
 use testkit::until_some;
 use tokio::sync::watch;
@@ -101,35 +100,6 @@ impl VenueFiles for TestStore {
 }
 
 #[async_trait]
-impl ApiKeys for TestStore {
-    async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn add_api_key(&self, _: &str, _: &str, _: Timestamp) -> Result<i64, StoreError> {
-        Ok(0)
-    }
-    async fn revoke_api_key(&self, _: i64, _: Timestamp) -> Result<bool, StoreError> {
-        Ok(false)
-    }
-    async fn api_key_by_hash(&self, _: &str) -> Result<Option<ApiKey>, StoreError> {
-        Ok(None)
-    }
-}
-
-#[async_trait]
-impl Candles for TestStore {
-    async fn put_candles(&self, _: &[Candle]) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn candles(&self, _: &CandleRange) -> Result<Vec<Candle>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn remove_candles_before(&self, _: Interval, _: Timestamp) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-}
-
-#[async_trait]
 impl Leases for TestStore {
     async fn acquire_lease(&self, _: &str, _: &str, _: Duration) -> Result<bool, StoreError> {
         self.answer(true)
@@ -145,15 +115,10 @@ impl Leases for TestStore {
     }
 }
 
-#[async_trait]
-impl Store for TestStore {
+impl Rows for TestStore {
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn close(&self) {}
 }
 
 #[derive(Default)]

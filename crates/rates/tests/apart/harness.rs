@@ -132,7 +132,7 @@ impl Installation {
             .extend([("RATES_ROLES".into(), roles.to_owned()), ("RATES_LISTEN".into(), address.to_string())]);
         variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let folder = self.folder.clone();
-        let command = move || {
+        let command = move |_: &std::path::Path| {
             let mut command = rates(folder.path(), &variables);
             command.arg("run");
             command
