@@ -15,7 +15,7 @@ use std::{
 use store::NewTradeRow;
 use testkit::{NumberedVenue, Place, counts};
 use tokio::{
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, OnceCell},
     task::JoinSet,
     time::Instant,
 };
@@ -97,7 +97,9 @@ impl Fleet {
                 ..row(venue, &format!("{},BOTH-USD", bases.join(",")))
             });
         }
-        let servers = Servers::start().await;
+        // Started once, and healed by every test that hurts them.
+        static SERVERS: OnceCell<Servers> = OnceCell::const_new();
+        let servers = SERVERS.get_or_init(Servers::start).await.clone();
         let apart = Installation::with_files(&servers, &files, rows).await;
         let venues = [("first", Place::First, first), ("second", Place::Second, second)];
         let oracle = Oracle::new(Truth { venues, quoted_by, stale_after_ms: STALE_AFTER_MS });
