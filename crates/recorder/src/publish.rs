@@ -42,6 +42,10 @@ impl<'a> Publisher<'a> {
                 continue;
             }
             let Some(answer) = self.parts.board.answer(&pair) else { continue };
+            // What only the cache vouches for may be older than what a recorder before us has published.
+            if answer.rate.degraded.iter().any(|word| word == "cache_only") {
+                continue;
+            }
             let mut body = answer.body.to_vec();
             let age = answer.age_ms(now).map_or_else(|| "null".to_owned(), |age| age.to_string());
             body.extend_from_slice(age.as_bytes());
