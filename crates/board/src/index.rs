@@ -202,12 +202,8 @@ impl Quoted for Graph<'_> {
 
 /// Marks that a pair has been fresh.
 pub(crate) fn mark_fresh(slot: &Slot) {
-    if is_heard_fresh(&slot.answer.load().rate) {
+    let rate = &slot.answer.load().rate;
+    if rate.state == RateState::Fresh && !rate.is_cached() {
         slot.was_fresh.store(true, Ordering::Relaxed);
     }
-}
-
-/// Fresh, and heard of by ourselves: what the cache kept makes nobody ready, however young it still is.
-pub(crate) fn is_heard_fresh(rate: &Rate) -> bool {
-    rate.state == RateState::Fresh && !rate.degraded.iter().any(|word| word == "cache_only")
 }

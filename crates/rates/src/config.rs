@@ -6,8 +6,8 @@ use crate::{
     secret::{Address, Secret},
     span,
     values::{
-        LogFormat, Role, address, filter, format, list, networks, pairs, prefix, rate_limit, retention,
-        roles, same_as, socket, span_ms, text,
+        LogFormat, Role, TrustedRoots, address, filter, format, list, networks, pairs, prefix, rate_limit,
+        retention, roles, same_as, socket, span_ms, text, trusted_roots,
     },
 };
 use ipnet::IpNet;
@@ -28,6 +28,7 @@ pub const KEYS: &[Key] = &[
     Key { name: "prefix", customary: None },
     Key { name: "venues_dir", customary: None },
     Key { name: "allow_private", customary: None },
+    Key { name: "tls.ca_file", customary: None },
     Key { name: "stale_after", customary: None },
     Key { name: "expire_after", customary: None },
     Key { name: "ready_pairs", customary: None },
@@ -63,6 +64,8 @@ pub struct Config {
     pub cache: Address,
     /// Begins the names of everything on shared servers.
     pub prefix: String,
+    /// Whose certificates are believed when the store, the broker or the cache is reached by TLS, beside the public ones.
+    pub trusted_roots: Option<TrustedRoots>,
     /// How long candles of a minute, an hour and a day are kept; `None` = for ever.
     pub retention: [Option<Duration>; 3],
     /// More venue files.
@@ -198,6 +201,12 @@ impl Reading {
             |dir| dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default(),
         );
         let allow_private = self.key("allow_private", Vec::new(), networks, |all| join(all));
+        let trusted_roots = self.key(
+            "tls.ca_file",
+            None,
+            |value| trusted_roots(value).map(Some),
+            |roots| roots.as_ref().map(|roots| roots.file.clone()).unwrap_or_default(),
+        );
         let stale_after_ms = self.key("stale_after", 30_000, span_ms, |ms| span::show_ms(*ms));
         let tenfold = stale_after_ms.saturating_mul(10);
         let expire_after_ms = self.key("expire_after", tenfold, span_ms, |ms| span::show_ms(*ms));
@@ -257,6 +266,7 @@ impl Reading {
             broker,
             cache,
             prefix,
+            trusted_roots,
             retention,
             venues_dir,
             allow_private,
@@ -348,6 +358,12 @@ mod tests {
                 "RATES_API__TRUSTED_PROXIES",
                 "here",
                 "RATES_API__TRUSTED_PROXIES: api.trusted_proxies: \"here\": write",
+            ),
+            ("RATES_TLS__CA_FILE", "nowhere.pem", "RATES_TLS__CA_FILE: tls.ca_file: cannot read nowhere.pem"),
+            (
+                "RATES_TLS__CA_FILE",
+                "Cargo.toml",
+                "RATES_TLS__CA_FILE: tls.ca_file: Cargo.toml holds no certificate",
             ),
             ("DATABASE_URL", "hunter2", "DATABASE_URL: store: an address such as"),
         ] {

@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod config_command;
 mod demo;
+mod division;
 mod exit;
 mod fatal;
 mod health;

@@ -3,11 +3,12 @@
 
 use crate::{
     config::Config,
+    division,
     exit::{Exit, Failure, Outcome},
     fatal::Tasks,
     health::{Health, known_venues},
     late_store::LateStore,
-    notify, policies, reach, stop,
+    notify, opening, policies, reach, stop,
     values::Role,
     venue_files::VenueFiles,
 };
@@ -60,10 +61,12 @@ impl Service {
         let tasks = Tasks::new(stop.clone());
         let config = &self.config;
         let open = |error: anyhow::Error| Failure::new(Exit::Config, error);
-        let named = broker::Options { prefix: config.prefix.clone() };
+        let trusted_roots = config.trusted_roots.as_ref().map(|roots| roots.pem.clone());
+        let named = broker::Options { prefix: config.prefix.clone(), trusted_roots: trusted_roots.clone() };
         let broker =
             broker::open_with(config.broker.reveal(), &named).await.map_err(|error| open(error.into()))?;
-        let named = cache::Options { prefix: config.prefix.clone(), ..cache::Options::default() };
+        let named =
+            cache::Options { prefix: config.prefix.clone(), trusted_roots, ..cache::Options::default() };
         let cache =
             cache::open_with(config.cache.reveal(), &named).await.map_err(|error| open(error.into()))?;
         let late = Arc::new(LateStore::default());
@@ -93,7 +96,7 @@ impl Service {
         if config.roles.contains(&Role::Collector) {
             // A store that answers at once, as an embedded one does, spares the collector a first try in vain.
             tasks.until(late.is_filled(), STORE_GRACE).await;
-            self.start_collector(&tasks, store.clone(), broker.clone());
+            self.start_collector(&tasks, &board, store.clone(), broker.clone());
             tasks.run(reach::watch(board.clone(), self.venues.clone(), self.environment.clone()));
         }
         tasks.run(upkeep(self.metrics.clone(), broker.clone()));
@@ -182,6 +185,7 @@ impl Service {
         };
         let mut settings = recorder::Settings::new(format!("recorder-{:08x}", fastrand::u32(..)));
         settings.retention = self.config.retention;
+        settings.lease = format!("{}:recorder", self.config.prefix);
         let stop = tasks.stop();
         tasks.run_vital("the recorder", async move {
             recorder::run(parts, settings, stop).await;
@@ -189,8 +193,16 @@ impl Service {
         });
     }
 
-    fn start_collector(&self, tasks: &Tasks, store: Arc<dyn Store>, broker: Arc<dyn Broker>) {
-        let mut settings = collector::Settings::new(&format!("collector-{:08x}", fastrand::u32(..)));
+    fn start_collector(
+        &self,
+        tasks: &Tasks,
+        board: &Arc<Board>,
+        store: Arc<dyn Store>,
+        broker: Arc<dyn Broker>,
+    ) {
+        let name = format!("collector-{:08x}", fastrand::u32(..));
+        let mut settings = collector::Settings::new(&name);
+        settings.division = division::of(&self.config, &name, board);
         settings.allow_private.clone_from(&self.config.allow_private);
         settings.environment = self.environment.clone();
         settings.stale_after_ms = self.config.is_set("stale_after").then_some(self.config.stale_after_ms);
@@ -221,13 +233,14 @@ async fn open_store(
     late: Arc<LateStore>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
+    let told = opening::store_options(&config);
     let mut wait = Duration::from_millis(250);
     let (mut tries, mut said) = (0u32, None);
     loop {
         tries += 1;
         let opened = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            opened = store::open(config.store.reveal(), seed.clone()) => opened,
+            opened = store::open_with(config.store.reveal(), seed.clone(), &told) => opened,
         };
         match opened {
             Ok(store) => {

@@ -4,6 +4,7 @@
 use crate::{layers::Value, near::did_you_mean, secret::Address, span};
 use ipnet::IpNet;
 use market::{Asset, Pair};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::{
     net::{IpAddr, SocketAddr},
     time::Duration,
@@ -43,6 +44,30 @@ pub enum LogFormat {
     Human,
     /// One JSON object per line.
     Json,
+}
+
+/// A file of certificates, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedRoots {
+    /// Its name.
+    pub file: String,
+    /// What it holds.
+    pub pem: String,
+}
+
+/// The name of a file of certificates in PEM form. It is read at once, so that a mistake is one of the configuration.
+pub fn trusted_roots(value: &Value) -> Result<TrustedRoots, String> {
+    let file = text(value)?;
+    let pem = std::fs::read_to_string(&file).map_err(|error| format!("cannot read {file}: {error}"))?;
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| format!("{file}: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("{file}: {error}"))?;
+    }
+    if roots.is_empty() {
+        return Err(format!("{file} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"));
+    }
+    Ok(TrustedRoots { file, pem })
 }
 
 /// A text that is not empty.

@@ -1,12 +1,17 @@
 //! Follows the ticks and the rates, and hands each to those who keep it.
 //! It must not know how anything is kept.
 
-use crate::{Parts, Settings, candles::Shared, last::Last, publish::Publisher};
+use crate::{
+    Parts, Settings,
+    candles::Shared,
+    last::Last,
+    publish::{Publisher, Turn},
+};
 use board::Next;
 use broker::Delivery;
 use market::{Pair, Price, RateState, Sign, Source, Tick, TickBatch, Timestamp, VenueId};
 use rust_decimal::Decimal;
-use std::{collections::HashMap, sync::atomic::AtomicBool, time::Duration};
+use std::{collections::HashMap, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// Before a broker that gave no subscription is asked again.
@@ -69,10 +74,10 @@ pub(crate) async fn follow_rates(
     parts: &Parts,
     accounts: &Shared,
     settings: &Settings,
-    is_ours: &AtomicBool,
+    turn: &Turn,
     stop: &CancellationToken,
 ) {
-    let mut publisher = Publisher::new(parts, is_ours);
+    let mut publisher = Publisher::new(parts, turn);
     let (mut changes, _) = parts.board.changes();
     let mut ticks = tokio::time::interval(settings.publish_every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -1,5 +1,5 @@
-//! Tests only: a scriptable venue over real sockets, venues that live by a script, private servers, and a proxy that
-//! breaks the line on purpose. It must not know the product: the fake speaks a small wire format of its own, which
+//! Tests only: a scriptable venue over real sockets, venues that live by a script, a strict Bot API, private servers,
+//! and a proxy that breaks the line on purpose. It must not know the product: the fake speaks a small wire format of its own, which
 //! [`venue_file`] describes, and a script tells what a real venue's documentation does.
 
 pub mod counts;
@@ -20,6 +20,14 @@ mod scripted_http;
 mod scripted_talk;
 mod server;
 pub mod servers;
+mod telegram;
+mod telegram_html;
+mod telegram_http;
+mod telegram_limits;
+mod telegram_markup;
+mod telegram_methods;
+mod telegram_state;
+mod tls;
 mod wait;
 mod wire;
 
@@ -31,5 +39,10 @@ pub use proxy::{FaultProxy, Line};
 pub use script::{Channel, Frames, How, Script, duration, limit};
 pub use scripted::{Micros, ScriptedVenue, Speed};
 pub use server::Port;
+pub use telegram::FakeTelegram;
+pub use telegram_html::{Parsed, parse_html, utf16_len};
+pub use telegram_limits::Limits;
+pub use telegram_markup::Button;
+pub use telegram_state::{Call, Fault, Message};
 pub use wait::{until, until_some};
 pub use wire::venue_file;
