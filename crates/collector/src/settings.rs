@@ -1,11 +1,9 @@
 //! What the collector is told by the configuration, and its knobs of time with real defaults.
 //! It must not know where the configuration came from.
 
-use crate::{
-    backoff::BackoffLimits,
-    guard::{Resolver, SystemResolver},
-};
+use crate::backoff::BackoffLimits;
 use compact_str::CompactString;
+use guard::{Resolver, SystemResolver};
 use market::VenueId;
 use std::{sync::Arc, time::Duration};
 

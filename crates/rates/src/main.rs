@@ -3,6 +3,7 @@
 
 mod args;
 mod ask;
+mod bot_role;
 mod client;
 mod config;
 mod config_command;

@@ -2,6 +2,7 @@
 //! It must not know what a role does, nor what the command line said.
 
 use crate::{
+    bot_role::{self, BotRole, Telegram},
     config::Config,
     division,
     exit::{Exit, Failure, Outcome},
@@ -13,6 +14,7 @@ use crate::{
     venue_files::VenueFiles,
 };
 use api::{Parts, RateLimit};
+use axum::Router;
 use board::{Board, Options};
 use broker::{Broker, BrokerHealth};
 use cache::Cache;
@@ -51,6 +53,8 @@ pub struct Service {
     pub demo: bool,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+    /// Gives the newest lines of the log.
+    pub log_lines: bot::LogLines,
     /// The time.
     pub clock: Clock,
 }
@@ -60,6 +64,9 @@ impl Service {
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> Outcome {
         let tasks = Tasks::new(stop.clone());
         let config = &self.config;
+        let has_bot = config.roles.contains(&Role::Bot);
+        let telegram = if has_bot { Telegram::of(config)? } else { None };
+        let more = telegram.as_ref().map(Telegram::routes).unwrap_or_default();
         let open = |error: anyhow::Error| Failure::new(Exit::Config, error);
         let trusted_roots = config.trusted_roots.as_ref().map(|roots| roots.pem.clone());
         let named = broker::Options { prefix: config.prefix.clone(), trusted_roots: trusted_roots.clone() };
@@ -83,10 +90,12 @@ impl Service {
         };
         let board = board::follow(broker.clone(), cache.clone(), self.clock, options, stop.clone()).await;
         tasks.run(policies::follow(store.clone(), board.clone()));
-        // Without the role, a process answers for itself only where it was told to listen; else nothing may wait there.
-        if config.roles.contains(&Role::Api) || config.is_set("listen") {
+        // Without the role, a process answers for itself only where it was told to listen, or where Telegram brings
+        // updates; else nothing may wait there.
+        let is_brought_to = has_bot && config.bot.webhook_url.is_some();
+        if config.roles.contains(&Role::Api) || config.is_set("listen") || is_brought_to {
             let health = Health::watch(&tasks, store.clone(), broker.clone(), cache.clone());
-            self.start_api(&tasks, listener, board.clone(), store.clone(), health);
+            self.start_api(&tasks, listener, board.clone(), store.clone(), health, more);
         } else {
             drop(listener);
         }
@@ -98,6 +107,21 @@ impl Service {
             tasks.until(late.is_filled(), STORE_GRACE).await;
             self.start_collector(&tasks, &board, store.clone(), broker.clone());
             tasks.run(reach::watch(board.clone(), self.venues.clone(), self.environment.clone()));
+        }
+        if has_bot {
+            let role = BotRole {
+                board: board.clone(),
+                store: store.clone(),
+                clock: self.clock,
+                venues: bot_role::titles(&self.venues),
+                telegram,
+                log_lines: self.log_lines.clone(),
+            };
+            let (lease, stop) = (format!("{}:bot", config.prefix), tasks.stop());
+            tasks.run_vital("the bot", async move {
+                role.run(lease, stop).await;
+                Ok(())
+            });
         }
         tasks.run(upkeep(self.metrics.clone(), broker.clone()));
 
@@ -130,6 +154,7 @@ impl Service {
         board: Arc<Board>,
         store: Arc<dyn Store>,
         health: Health,
+        more: Router,
     ) {
         let builtin = self.venues.iter().map(|venue| venue.id().to_string()).collect();
         let known = known_venues(tasks, builtin, store.clone());
@@ -158,6 +183,7 @@ impl Service {
                 .map(|per_second| RateLimit { per_second, burst: per_second.saturating_mul(2) }),
             trusted_proxies: self.config.trusted_proxies.clone(),
             build: env!("CARGO_PKG_VERSION"),
+            more,
             ..api::Settings::default()
         };
         let stop = tasks.stop();
