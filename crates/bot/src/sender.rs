@@ -35,7 +35,7 @@ const RETRY_MAX_MS: i64 = 5 * 60_000;
 const REPEAT_AFTER_MS: i64 = 2_000;
 
 /// How often it is looked whether a paused chat is active again.
-const PAUSED_MS: i64 = 15 * 60_000;
+const PAUSED_MS: i64 = 60_000;
 
 /// What a paused chat was not told for so long is given up.
 const PAUSED_MAX_MS: i64 = 24 * 3_600_000;
