@@ -34,6 +34,7 @@ mod sharing;
 mod status;
 mod subscriptions;
 mod tap;
+mod unread;
 
 pub use backoff::BackoffLimits;
 pub use catalogue::{Catalogue, Found};

@@ -2,7 +2,7 @@
 //! before the time that the venue names. It must not know WebSockets, nor what an answer means.
 
 use crate::{
-    answers::Answers,
+    answers::{Answers, Trouble},
     backoff::Backoff,
     cell::ConnectionCell,
     context::Context,
@@ -10,6 +10,7 @@ use crate::{
     meters::Meters,
     permit::Permit,
     subscriptions::Wants,
+    unread::Unread,
     words,
 };
 use guard::{Answer, Ask, FetchError, GuardError};
@@ -82,8 +83,9 @@ impl Poll {
         let http = http.with_environment(&*self.context.settings.environment);
         let mut backoff = Backoff::new(self.context.settings.timing.backoff);
         let mut random = fastrand::Rng::new();
-        let answers =
-            Answers::new(self.context.clone(), self.venue.clone(), self.meters.clone(), self.permit.clone());
+        let unread = Unread::new(self.venue.clone(), http.secrets(), self.cell.clone());
+        let (context, venue, meters) = (self.context.clone(), self.venue.clone(), self.meters.clone());
+        let answers = Answers::new(context, venue, meters, self.permit.clone(), unread);
         let is_successor = self.context.settings.division.is_some();
         let mut round = Round { http, answers, etags: HashMap::new(), poll: self, is_successor };
         loop {
@@ -232,9 +234,9 @@ impl Round {
         if let Some(tap) = &self.poll.context.tap {
             tap.frame(&answer.body);
         }
-        let problem = self.answers.read(request, &answer.body, is_good, now);
-        let told = problem.as_ref().map(|(_, words)| format!(": {words}")).unwrap_or_default();
-        let means = problem.as_ref().map(|(means, _)| *means);
+        let trouble = self.answers.read(request, &answer.body, is_good, now);
+        let told = trouble.as_ref().map(|trouble| format!(": {}", trouble.words)).unwrap_or_default();
+        let means = trouble.as_ref().map(|trouble| trouble.means);
         if matches!(status, 429 | 418) || means == Some(Meaning::RateLimited) {
             let pause = self.poll.context.settings.timing.rate_limited_pause;
             let until = answer.retry_at.unwrap_or_else(|| plus(now, pause));
@@ -245,7 +247,7 @@ impl Round {
             host.hold_until(until);
         }
         let failed = |words| Err(Failure { until: answer.retry_at, ..failure(words) });
-        match (status, problem) {
+        match (status, trouble) {
             (200..=299, None) => {
                 if let Some(etag) = answer.etag {
                     self.etags.insert(request.url.clone(), etag);
@@ -253,11 +255,17 @@ impl Round {
                 Ok(())
             }
             // The symbols of this request are dealt with; the others go on.
-            (200..=299 | 400..=499, Some((Meaning::UnknownSymbol, words))) => {
+            (200..=299 | 400..=499, Some(Trouble { means: Meaning::UnknownSymbol, words, .. })) => {
                 self.poll.cell.set_error(&words);
                 Ok(())
             }
-            (200..=299, Some((_, words))) => Err(Failure { is_everywhere: false, ..failure(words) }),
+            (200..=299, Some(trouble)) => {
+                let state = match trouble.is_unreadable {
+                    true => ConnectionState::CannotRead,
+                    false => ConnectionState::BackingOff,
+                };
+                Err(Failure { state, is_everywhere: false, ..failure(trouble.words) })
+            }
             (451, _) => {
                 let words = "HTTP 451: the venue does not serve this place".to_owned();
                 Err(Failure { state: ConnectionState::GeoBlocked, ..failure(words) })

@@ -8,6 +8,9 @@ use std::{collections::BTreeMap, time::Duration};
 /// A list must not hang on a server that does not answer.
 const WAIT_MS: u64 = 3_000;
 
+/// The most pairs that are named as being without data.
+const PAIRS_MAX: usize = 20;
+
 /// What every list says where nobody knows.
 pub const UNKNOWN: &str = "unknown";
 
@@ -41,8 +44,31 @@ pub struct VenueState {
 /// One connection.
 #[derive(Debug, Deserialize)]
 pub struct ConnectionState {
+    /// Its name.
+    #[serde(default)]
+    pub id: String,
+    /// What it is doing.
+    #[serde(default)]
+    pub state: String,
     /// What last went wrong.
     pub last_error: Option<String>,
+    /// The last frame of which nothing could be made.
+    pub unread: Option<UnreadFrame>,
+}
+
+/// A frame of which nothing could be made.
+#[derive(Debug, Deserialize)]
+pub struct UnreadFrame {
+    /// Its start, on one line.
+    pub frame: String,
+    /// Its whole length.
+    pub bytes: u64,
+    /// When it came.
+    pub at: market::Timestamp,
+    /// Why nothing could be made of it.
+    pub reason: String,
+    /// How many there were.
+    pub count: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -65,14 +91,7 @@ impl States {
     /// Asks; a server that does not answer is said aloud and makes everything unknown.
     pub async fn ask(url: &str) -> Result<States, Failure> {
         let client = Client::new(url)?;
-        let asked =
-            tokio::time::timeout(Duration::from_millis(WAIT_MS), client.text(&["api", "v1", "venues"], &[]))
-                .await;
-        let answer = match asked {
-            Ok(Ok(body)) => serde_json::from_str::<Answer>(&body).ok(),
-            _ => None,
-        };
-        match answer {
+        match answer(&client).await {
             Some(answer) => {
                 if answer.demo {
                     output::say(&format!(
@@ -87,6 +106,11 @@ impl States {
                 Ok(States::default())
             }
         }
+    }
+
+    /// The same without a word where no server answers.
+    pub async fn ask_quietly(url: &str) -> Result<States, Failure> {
+        Ok(answer(&Client::new(url)?).await.map(States::of).unwrap_or_default())
     }
 
     fn of(answer: Answer) -> States {
@@ -119,9 +143,61 @@ impl States {
     }
 }
 
+async fn answer(client: &Client) -> Option<Answer> {
+    let asked = client.text(&["api", "v1", "venues"], &[]);
+    let body = tokio::time::timeout(Duration::from_millis(WAIT_MS), asked).await.ok()?.ok()?;
+    serde_json::from_str(&body).ok()
+}
+
+impl VenueState {
+    /// What is wrong with it, a line each: connections that are not live, frames that could not be read, pairs without data.
+    pub fn complaints(&self, now: market::Timestamp) -> Vec<String> {
+        let mut lines = Vec::new();
+        for one in &self.connections {
+            if one.state != "live" {
+                let why = one.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+                lines.push(format!("{} is {}{why}", one.id, one.state));
+            }
+            if let Some(UnreadFrame { frame, bytes, at, reason, count }) = &one.unread {
+                let ago = now.millis_since(*at).max(0) / 1_000;
+                lines.push(format!(
+                    "{}: nothing could be made of {count} frames; the last, {ago} s ago ({bytes} bytes): {reason}",
+                    one.id
+                ));
+                lines.push(format!("  {frame}"));
+            }
+        }
+        let word = |pair: &serde_json::Value, name: &str| pair[name].as_str().unwrap_or_default().to_owned();
+        let bad = self.pairs.iter().filter(|pair| !["live", "waiting"].contains(&&*word(pair, "state")));
+        lines.extend(
+            bad.take(PAIRS_MAX).map(|pair| format!("{} is {}", word(pair, "pair"), word(pair, "state"))),
+        );
+        lines
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_venue_is_told_with_the_frame() {
+        let body = r#"{"venue":"a","connections":[
+            {"id":"ws-1","state":"cannot_read","last_error":"nothing readable for 30000 ms",
+             "unread":{"frame":"<html>","bytes":900,"at":1000,"reason":"not_json: wrong at byte 0","count":7}},
+            {"id":"ws-2","state":"live","last_error":"old news"}],
+            "pairs":[{"pair":"BTC-USD","state":"no_data"},{"pair":"ETH-USD","state":"live"}]}"#;
+        let state: VenueState = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            state.complaints(market::Timestamp::from_millis(4_500)),
+            [
+                "ws-1 is cannot_read: nothing readable for 30000 ms",
+                "ws-1: nothing could be made of 7 frames; the last, 3 s ago (900 bytes): not_json: wrong at byte 0",
+                "  <html>",
+                "BTC-USD is no_data",
+            ]
+        );
+    }
 
     #[test]
     fn rows_have_their_server_s_state_or_none() {

@@ -2,7 +2,7 @@
 //! It must not know the format of a venue file.
 
 use crate::{
-    args::{ListArgs, StoreArgs, VenueArgs, VenuesCommand},
+    args::{ListArgs, StoreArgs, VenueArgs, VenueShowArgs, VenuesCommand},
     exit::{Exit, Failure, Outcome},
     known::Known,
     opening,
@@ -93,11 +93,18 @@ fn cell(value: &Value) -> String {
     }
 }
 
-async fn show(args: &VenueArgs) -> Outcome {
-    let known = known(&args.store).await?;
-    let file = known.file(&args.name)?;
+/// The file goes to the output; what is known of the feeds goes beside it, as comments.
+async fn show(args: &VenueShowArgs) -> Outcome {
+    let known = known(&args.venue.store).await?;
+    let file = known.file(&args.venue.name)?;
     output::say(&format!("# {}", file.file));
     output::write(&file.text)?;
+    let states = States::ask_quietly(&args.server.url).await?;
+    if let Some(venue) = states.venue(&args.venue.name) {
+        for line in venue.complaints(Clock::system().now()) {
+            output::say(&format!("# {}", output::flat(&line)));
+        }
+    }
     Ok(Exit::Ok)
 }
 

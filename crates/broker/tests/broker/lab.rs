@@ -7,7 +7,8 @@ use market::{Flags, Pair, Price, Sequence, Tick, TickBatch, Timestamp, VenueId, 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use testkit::servers::{Port, RabbitMq, TestCa};
+use testkit::Port;
+use testkit::servers::{RabbitMq, TestCa};
 
 /// A tick at a time, with the sides named by letters: `l`, `b`, `a`.
 pub fn tick(pair: &str, at: i64, sides: &str) -> Tick {
@@ -68,14 +69,14 @@ pub fn encrypted() -> &'static Encrypted {
     SERVER.get_or_init(|| {
         let (port, ca) = (Port::free().unwrap(), TestCa::new().unwrap());
         let lines = [
-            format!("listeners.ssl.1 = 127.0.0.1:{}", port.number()),
+            format!("listeners.ssl.1 = 127.0.0.1:{}", port.number),
             format!("ssl_options.cacertfile = {}", ca.ca_file().display()),
             format!("ssl_options.certfile = {}", ca.certificate_file().display()),
             format!("ssl_options.keyfile = {}", ca.key_file().display()),
             "ssl_options.verify = verify_none".to_owned(),
         ];
         let server = RabbitMq::start_with(&lines.each_ref().map(String::as_str)).unwrap();
-        Encrypted { server, port: port.number(), ca, _port: port }
+        Encrypted { server, port: port.number, ca, _port: port }
     })
 }
 

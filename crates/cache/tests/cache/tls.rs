@@ -5,7 +5,8 @@ use crate::lab::{known, prefix, tick, venue};
 use cache::{Cache, Options};
 use std::sync::Arc;
 use std::time::Duration;
-use testkit::servers::{Port, Redis, TestCa};
+use testkit::Port;
+use testkit::servers::{Redis, TestCa};
 
 async fn open(url: &str, roots: Option<&str>) -> Arc<dyn Cache> {
     let trusted_roots = roots.map(str::to_owned);
@@ -18,7 +19,7 @@ async fn a_server_is_used_if_somebody_known_vouches_for_it() {
     let (port, ca, stranger) = (Port::free().unwrap(), TestCa::new().unwrap(), TestCa::new().unwrap());
     let files = [ca.certificate_file(), ca.key_file(), ca.ca_file()].map(|file| file.display().to_string());
     let [certificate, key, authority] = &files;
-    let number = port.number().to_string();
+    let number = port.number.to_string();
     let _server = Redis::start_with(&[
         "--tls-port",
         &number,

@@ -8,3 +8,4 @@ mod polling;
 mod probing;
 mod rows;
 mod streams;
+mod unread;

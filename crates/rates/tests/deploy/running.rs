@@ -85,14 +85,14 @@ async fn every_server_by_tls(stack: &Stack) {
         url.trim().to_owned()
     };
     let port = |port: u16| format!("@127.0.0.1:{port}");
-    let at = |port: &Port| format!("@localhost:{}", port.number());
+    let at = |port: &Port| format!("@localhost:{}", port.number);
     let here = format!("@localhost:{}", stack.postgres.port());
     let database =
         secret("database_url").replace(&port(stack.postgres.port()), &here) + "?sslmode=verify-full";
     let amqp = secret("amqp_url").replace("amqp:", "amqps:");
     let amqp = amqp.replace(&port(stack.rabbitmq.port()), &at(&stack.rabbitmq_tls));
     let redis = secret("redis_url").replace("redis:", "rediss:");
-    let redis = redis.replace(&port(stack.redis_port.number()), &at(&stack.redis_tls));
+    let redis = redis.replace(&port(stack.redis_port.number), &at(&stack.redis_tls));
     let file = stack.ca.ca_file().display().to_string();
     let by_tls = [("DATABASE_URL", &*database), ("AMQP_URL", &*amqp), ("REDIS_URL", &*redis)];
 
@@ -100,7 +100,7 @@ async fn every_server_by_tls(stack: &Stack) {
         serde_json::from_str::<Value>(&get(role.address, "/readyz").1).unwrap()["checks"].take()
     };
     let (one, other) = (Port::free().unwrap(), Port::free().unwrap());
-    let local = |port: &Port| SocketAddr::from(([127, 0, 0, 1], port.number()));
+    let local = |port: &Port| SocketAddr::from(([127, 0, 0, 1], port.number));
     let trusting = [&by_tls[..], &[("RATES_TLS__CA_FILE", &file)]].concat();
     let trusting = stack.role("api", local(&one), &trusting);
     let all_up = serde_json::json!({"store": "ok", "broker": "ok", "cache": "ok"});
