@@ -3,7 +3,9 @@
 
 use crate::{ChatKind, ChatRef, Said, UserRef, What};
 use frankenstein::{
-    types::{CallbackQuery, Chat, ChatMember, ChatMemberUpdated, ChatType, MaybeInaccessibleMessage, Message, User},
+    types::{
+        CallbackQuery, Chat, ChatMember, ChatMemberUpdated, ChatType, MaybeInaccessibleMessage, Message, User,
+    },
     updates::{Update, UpdateContent},
 };
 use market::Timestamp;
@@ -67,7 +69,9 @@ fn button(query: &CallbackQuery) -> (Option<ChatRef>, What) {
             let id = (message.date != 0).then_some(i64::from(message.message_id));
             (Some(chat_ref(&message.chat, thread)), id)
         }
-        Some(MaybeInaccessibleMessage::InaccessibleMessage(message)) => (Some(chat_ref(&message.chat, None)), None),
+        Some(MaybeInaccessibleMessage::InaccessibleMessage(message)) => {
+            (Some(chat_ref(&message.chat, None)), None)
+        }
         None => (None, None),
     };
     (chat, What::Button { callback_id, data, message_id })
@@ -132,16 +136,23 @@ mod tests {
 
     #[test]
     fn messages_are_heard_with_their_place() {
-        let first = said(message(json!({"text": "/rate", "message_thread_id": 3, "is_topic_message": true}))).unwrap();
+        let first = said(message(json!({"text": "/rate", "message_thread_id": 3, "is_topic_message": true})))
+            .unwrap();
         assert_eq!(first.chat.unwrap(), ChatRef { id: -100, kind: ChatKind::Group, thread: Some(3) });
         assert_eq!((first.at.millis(), first.user.unwrap().name.as_str()), (1_700_000_000_000, "Ann B"));
         // Answers in a group without topics name a thread that nobody may write to.
-        assert_eq!(said(message(json!({"text": "x", "message_thread_id": 3}))).unwrap().chat.unwrap().thread, None);
+        assert_eq!(
+            said(message(json!({"text": "x", "message_thread_id": 3}))).unwrap().chat.unwrap().thread,
+            None
+        );
         let us = json!({"message_id": 1, "date": 1, "chat": {"id": -100, "type": "supergroup"},
             "from": {"id": 4242, "is_bot": true, "first_name": "R"}});
         let answer = said(message(json!({"text": "x", "reply_to_message": us}))).unwrap();
         assert!(matches!(answer.what, What::Text { is_reply_to_us: true, .. }));
-        assert!(matches!(said(message(json!({"migrate_to_chat_id": -5}))).unwrap().what, What::Migrated { to: -5 }));
+        assert!(matches!(
+            said(message(json!({"migrate_to_chat_id": -5}))).unwrap().what,
+            What::Migrated { to: -5 }
+        ));
         let anonymous = json!({"text": "x", "sender_chat": {"id": -100, "type": "supergroup"}});
         assert!(said(message(anonymous)).unwrap().user.unwrap().speaks_for_chat);
         let via = json!({"text": "x", "via_bot": {"id": 4242, "is_bot": true, "first_name": "R"}});

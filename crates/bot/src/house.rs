@@ -14,6 +14,10 @@ pub trait House: Send + Sync {
     async fn log_lines(&self, count: usize) -> Vec<String>;
     /// Reads again what can be read again while running (venue files, rows).
     async fn reload(&self) -> Result<(), HouseError>;
+    /// Whether the interface answers; `None` where this process does not know.
+    async fn is_api_up(&self) -> Option<bool> {
+        None
+    }
 }
 
 /// Why the process could not.

@@ -1,11 +1,7 @@
 //! Updates between Telegram and the conversation: each heard once, those of one chat in their order, chats beside each
 //! other; what is not done yet is remembered before Telegram may forget it. It must not know how updates come.
 
-use crate::{
-    Said, Talk, What,
-    heard::heard,
-    perform::Performer,
-};
+use crate::{Said, Talk, What, heard::heard, perform::Performer};
 use clock::Clock;
 use frankenstein::updates::Update;
 use market::Timestamp;
@@ -92,7 +88,12 @@ struct State {
 enum Job {
     Hear(Said),
     /// Requests that are too old, the newest of them, and how long ago the oldest was said.
-    Skip { last: Said, away: Duration, count: usize, updates: Vec<i64> },
+    Skip {
+        last: Said,
+        away: Duration,
+        count: usize,
+        updates: Vec<i64>,
+    },
 }
 
 impl Inbox {
@@ -143,7 +144,10 @@ impl Inbox {
             }
         }
         if !kept.left.is_empty() {
-            tracing::info!(count = kept.left.len(), "updates that the last process did not finish are heard now");
+            tracing::info!(
+                count = kept.left.len(),
+                "updates that the last process did not finish are heard now"
+            );
             self.take_in(kept.left, true).await;
         }
     }

@@ -126,6 +126,29 @@ pub fn date(date: civil::Date, language: Language) -> String {
     format!("{} {}", date.day(), names.get(month).copied().unwrap_or_default())
 }
 
+/// `24 Nov`, `24 ноя`: for where there is no room.
+pub(crate) fn short_date(day: civil::Date, language: Language) -> String {
+    const RU: [&str; 12] =
+        ["янв", "фев", "мар", "апр", "мая", "июн", "июл", "авг", "сен", "окт", "ноя", "дек"];
+    match (language, RU.get(usize::from(day.month().unsigned_abs()).saturating_sub(1))) {
+        (Language::Ru, Some(month)) => format!("{} {month}", day.day()),
+        _ => date(day, language),
+    }
+}
+
+/// How far the zone's clock is ahead of UTC.
+pub(crate) fn offset_ms(at: Timestamp, zone: Option<&ZoneName>) -> i64 {
+    zoned(at, zone).map_or(0, |z| i64::from(z.offset().seconds()) * SECOND_MS)
+}
+
+/// `7d`, `7д`; a year is `1г`.
+pub(crate) fn rough_code(code: &str, language: Language) -> String {
+    match language {
+        Language::En => code.to_owned(),
+        Language::Ru => code.replace('h', "ч").replace('d', "д").replace('y', "г"),
+    }
+}
+
 /// The date by the zone's clock.
 pub fn date_of(at: Timestamp, zone: Option<&ZoneName>) -> Option<civil::Date> {
     zoned(at, zone).map(|z| z.date())

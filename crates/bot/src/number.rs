@@ -41,6 +41,11 @@ pub fn amount(number: Decimal, language: Language) -> String {
     }
 }
 
+/// An amount as short as it goes: `100`, `0.5`.
+pub fn brief_amount(number: Decimal, language: Language) -> String {
+    plain(number.normalize(), language)
+}
+
 /// A change in per cent with its sign and its arrow: `▲ +2.31%`, `▼ −0.40%`; nothing moved is `0.00%`.
 pub fn change(percent: Decimal, language: Language) -> String {
     let arrow = if percent.is_sign_negative() { "▼" } else { "▲" };

@@ -4,7 +4,7 @@
 use crate::{
     Act, CallError, ChatRef, Client, Keyboard, Said,
     post::Place,
-    split::{self, MESSAGE_UNITS_MAX},
+    split::{self, CAPTION_UNITS_MAX, MESSAGE_UNITS_MAX},
     throttle::Class,
 };
 use std::{sync::Arc, time::Duration};
@@ -56,101 +56,53 @@ impl Performer {
 
     /// One act, with patience. A new number of the chat is kept for the acts after it.
     async fn act(&self, chat: &mut Option<ChatRef>, act: &Act) -> Result<(), CallError> {
-        match act {
-            Act::Send { html, keyboard } => self.send(chat, html, keyboard).await,
+        let (pictured, text, keyboard) = match act {
+            Act::Send { html, keyboard } => (None, split::parts(html, MESSAGE_UNITS_MAX), keyboard),
             Act::Photo { png, caption_html, keyboard } => {
-                let mut rest = Vec::new();
-                let sent = self.patiently(chat, false, async |to: Place| {
-                    rest = self.client.send_photo(to, png.clone(), caption_html, keyboard).await?;
-                    Ok(())
-                });
-                sent.await?;
-                for html in rest {
-                    self.send(chat, &html, &Keyboard::new()).await?;
-                }
-                Ok(())
+                // What the caption cannot hold comes after it as text.
+                let mut parts = split::parts(caption_html, CAPTION_UNITS_MAX);
+                let rest = parts.split_off(parts.len().min(1));
+                (Some((png, parts.pop())), rest, keyboard)
             }
-            Act::Edit { message_id, html, keyboard } => {
-                let edit = async |to| self.client.edit(to, *message_id, html, keyboard).await;
-                self.patiently(chat, true, edit).await
-            }
-            Act::EditKeyboard { message_id, keyboard } => {
-                let edit = async |to| self.client.edit_keyboard(to, *message_id, keyboard).await;
-                self.patiently(chat, true, edit).await
-            }
-            Act::EditPhoto { message_id, png, caption_html, keyboard } => {
-                let edit = async |to| {
-                    self.client.edit_photo(to, *message_id, png.clone(), caption_html, keyboard).await
-                };
-                self.patiently(chat, true, edit).await
-            }
-            Act::Delete { message_id } => {
-                self.patiently(chat, true, async |to| self.client.delete(to, *message_id).await).await
-            }
-            Act::Toast { callback_id, text, is_alert } => {
-                self.anywhere(async || self.client.toast(callback_id, text.as_deref(), *is_alert).await).await
-            }
-            Act::Inline { query_id, results } => {
-                self.anywhere(async || self.client.answer_inline(query_id, results).await).await
-            }
+            other => return self.patiently(chat, &Call::Repeatable(other)).await,
+        };
+        if let Some((png, caption)) = &pictured {
+            self.patiently(chat, &Call::Photo(png, caption.as_deref(), keyboard)).await?;
         }
-    }
-
-    async fn send(&self, chat: &mut Option<ChatRef>, html: &str, keyboard: &Keyboard) -> Result<(), CallError> {
-        let parts = split::parts(html, MESSAGE_UNITS_MAX);
         let none = Keyboard::new();
-        for (at, part) in parts.iter().enumerate() {
-            let keyboard = if at + 1 == parts.len() { keyboard } else { &none };
-            self.patiently(chat, false, async |to| self.client.send(to, part, keyboard).await).await?;
+        for (at, part) in text.iter().enumerate() {
+            let is_last = at + 1 == text.len() && pictured.is_none();
+            self.patiently(chat, &Call::Send(part, if is_last { keyboard } else { &none })).await?;
         }
         Ok(())
     }
 
-    /// What concerns a chat. A group that got another number is followed there, here and in the store.
-    async fn patiently(
-        &self,
-        chat: &mut Option<ChatRef>,
-        is_repeatable: bool,
-        mut call: impl AsyncFnMut(Place) -> Result<(), CallError>,
-    ) -> Result<(), CallError> {
-        let Some(at) = chat.as_mut() else { return Ok(()) };
+    /// One call, with patience. A group that got another number is followed there, here and in the store.
+    async fn patiently(&self, chat: &mut Option<ChatRef>, call: &Call<'_>) -> Result<(), CallError> {
         let mut moved = false;
         loop {
-            let to = Place { chat: at.id, thread: at.thread, class: Class::Reply };
-            match self.try_often(is_repeatable, async || call(to).await).await {
-                Err(CallError::Migrated(new)) if !moved => {
-                    moved = true;
-                    if let Err(error) = self.store.migrate_chat(at.id, new).await {
-                        tracing::warn!(old = at.id, new, "the chat's number is not rewritten: {error}");
-                    }
-                    at.id = new;
-                }
+            let place = chat.map(|at| Place { chat: at.id, thread: at.thread, class: Class::Reply });
+            let new = match self.try_often(place, call).await {
+                Err(CallError::Migrated(new)) if !moved => new,
                 other => return other,
+            };
+            moved = true;
+            if let Some(at) = chat {
+                if let Err(error) = self.store.migrate_chat(at.id, new).await {
+                    tracing::warn!(old = at.id, new, "the chat's number is not rewritten: {error}");
+                }
+                at.id = new;
             }
         }
     }
 
-    /// What concerns no chat and can be done twice.
-    async fn anywhere(&self, mut call: impl AsyncFnMut() -> Result<(), CallError>) -> Result<(), CallError> {
-        self.try_often(true, async || call().await).await
-    }
-
-    async fn try_often(
-        &self,
-        is_repeatable: bool,
-        mut call: impl AsyncFnMut() -> Result<(), CallError>,
-    ) -> Result<(), CallError> {
+    async fn try_often(&self, place: Option<Place>, call: &Call<'_>) -> Result<(), CallError> {
         let mut wait = WAIT_FIRST;
         for left in (0..TRIES_MAX).rev() {
-            match call().await {
+            match self.once(place, call).await {
                 // The throttle holds everything until the time that Telegram named.
                 Err(CallError::TooMany(_)) if left > 0 => self.client.throttle().open().await,
-                Err(CallError::NotReached(_)) if left > 0 => {
-                    tokio::time::sleep(jittered(wait)).await;
-                    wait = (wait * 2).min(WAIT_MAX);
-                }
-                // It may have been done: a message is not sent twice for that, an edit is harmless.
-                Err(CallError::Unsure { .. }) if left > 0 && is_repeatable => {
+                Err(error) if left > 0 && call.may_be_repeated_after(&error) => {
                     tokio::time::sleep(jittered(wait)).await;
                     wait = (wait * 2).min(WAIT_MAX);
                 }
@@ -158,6 +110,54 @@ impl Performer {
             }
         }
         Ok(())
+    }
+
+    async fn once(&self, place: Option<Place>, call: &Call<'_>) -> Result<(), CallError> {
+        let client = &self.client;
+        match call {
+            Call::Repeatable(Act::Toast { callback_id, text, is_alert }) => {
+                return client.toast(callback_id, text.as_deref(), *is_alert).await;
+            }
+            Call::Repeatable(Act::Inline { query_id, results }) => {
+                return client.answer_inline(query_id, results).await;
+            }
+            _ => {}
+        }
+        let Some(to) = place else { return Ok(()) };
+        match call {
+            Call::Send(html, keyboard) => client.send(to, html, keyboard).await,
+            Call::Photo(png, caption, keyboard) => client.send_photo(to, png, *caption, keyboard).await,
+            Call::Repeatable(Act::Edit { message_id, html, keyboard }) => {
+                client.edit(to, *message_id, html, keyboard).await
+            }
+            Call::Repeatable(Act::EditKeyboard { message_id, keyboard }) => {
+                client.edit_keyboard(to, *message_id, keyboard).await
+            }
+            Call::Repeatable(Act::EditPhoto { message_id, png, caption_html, keyboard }) => {
+                client.edit_photo(to, *message_id, png, caption_html, keyboard).await
+            }
+            Call::Repeatable(Act::Delete { message_id }) => client.delete(to, *message_id).await,
+            Call::Repeatable(_) => Ok(()),
+        }
+    }
+}
+
+/// One call of an act.
+enum Call<'a> {
+    Send(&'a str, &'a Keyboard),
+    Photo(&'a [u8], Option<&'a str>, &'a Keyboard),
+    /// What does no harm when it is done twice.
+    Repeatable(&'a Act),
+}
+
+impl Call<'_> {
+    /// What may have been done is not done again if that would say a thing twice.
+    fn may_be_repeated_after(&self, error: &CallError) -> bool {
+        match error {
+            CallError::NotReached(_) => true,
+            CallError::Unsure { .. } => matches!(self, Call::Repeatable(_)),
+            _ => false,
+        }
     }
 }
 

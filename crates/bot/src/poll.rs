@@ -22,22 +22,36 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// While somebody else asks, we ask so rarely: each question of ours ends one of theirs.
-const STAND_BY: Duration = Duration::from_secs(20);
-
 /// So rarely is it said that we stand by.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// After a longer silence, requests may be old.
 const OUTAGE: Duration = Duration::from_secs(60);
 
-/// Asks until `stop`. A question waits `wait` for something to be said.
-pub(crate) async fn run(client: &Client, inbox: &Arc<Inbox>, wait: Duration, stop: &CancellationToken) {
+/// How it is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Polling {
+    /// How long a question waits for something to be said.
+    pub wait: Duration,
+    /// While somebody else asks, we ask so rarely, half of it by chance: each question of ours ends one of theirs.
+    pub stand_by: Duration,
+}
+
+impl Default for Polling {
+    fn default() -> Polling {
+        Polling { wait: Duration::from_secs(30), stand_by: Duration::from_secs(20) }
+    }
+}
+
+/// Asks until `stop`.
+pub(crate) async fn run(client: &Client, inbox: &Arc<Inbox>, how: Polling, stop: &CancellationToken) {
     stop.run_until_cancelled(leave_webhook(client)).await;
     let mut asking = Asking { after_outage: true, ..Asking::default() };
     while !stop.is_cancelled() {
         // Cut off in the middle of a question nothing is lost: what was not confirmed comes again.
-        let Some(answer) = stop.run_until_cancelled(ask(client, inbox.offset(), wait)).await else { return };
+        let Some(answer) = stop.run_until_cancelled(ask(client, inbox.offset(), how.wait)).await else {
+            return;
+        };
         match answer {
             Ok(updates) => {
                 asking.answered();
@@ -46,7 +60,7 @@ pub(crate) async fn run(client: &Client, inbox: &Arc<Inbox>, wait: Duration, sto
                 asking.after_outage &= !is_last;
             }
             Err(error) => {
-                let wait = asking.failed(&error);
+                let wait = asking.failed(&error, how.stand_by);
                 if matches!(&error, CallError::Conflict(said) if said.contains("webhook")) {
                     stop.run_until_cancelled(leave_webhook(client)).await;
                 }
@@ -91,7 +105,7 @@ impl Asking {
     }
 
     /// Says it once in a while; how long to wait.
-    fn failed(&mut self, error: &CallError) -> Duration {
+    fn failed(&mut self, error: &CallError, stand_by: Duration) -> Duration {
         self.failing_since.get_or_insert_with(Instant::now);
         self.fails += 1;
         let (is_other, is_token) =
@@ -100,7 +114,11 @@ impl Asking {
             self.said_at = Some(Instant::now());
             let fails = self.fails;
             if is_other {
-                tracing::warn!(fails, "somebody else asks for this bot's updates; standing by: {}", told(error));
+                tracing::warn!(
+                    fails,
+                    "somebody else asks for this bot's updates; standing by: {}",
+                    told(error)
+                );
             } else if is_token {
                 tracing::error!(fails, "the bot cannot work: {}", told(error));
             } else {
@@ -108,7 +126,7 @@ impl Asking {
             }
         }
         if is_other {
-            return jittered(STAND_BY);
+            return jittered(stand_by);
         }
         let doubled = WAIT_FIRST * 2u32.saturating_pow(self.fails.saturating_sub(1).min(16));
         jittered(if is_token { WAIT_MAX } else { doubled.min(WAIT_MAX) })

@@ -8,10 +8,12 @@ use crate::{
 };
 use frankenstein::{
     ParseMode,
-    inline_mode::{InlineQueryResult, InlineQueryResultArticle, InputMessageContent, InputTextMessageContent},
+    inline_mode::{
+        InlineQueryResult, InlineQueryResultArticle, InputMessageContent, InputTextMessageContent,
+    },
     methods::{
-        AnswerCallbackQueryParams, AnswerInlineQueryParams, DeleteMessageParams, EditMessageReplyMarkupParams,
-        EditMessageTextParams, SendMessageParams,
+        AnswerCallbackQueryParams, AnswerInlineQueryParams, DeleteMessageParams,
+        EditMessageReplyMarkupParams, EditMessageTextParams, SendMessageParams,
     },
     types::{ChatId, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyMarkup},
 };
@@ -103,25 +105,24 @@ impl Client {
         self.call::<IgnoredAny>("editMessageReplyMarkup", &params).await.map(drop)
     }
 
-    /// A picture; what its caption cannot hold is for messages after it, and given back.
+    /// A picture, with a caption that fits.
     pub(crate) async fn send_photo(
         &self,
         to: Place,
-        png: Vec<u8>,
-        caption_html: &str,
+        png: &[u8],
+        caption_html: Option<&str>,
         keyboard: &Keyboard,
-    ) -> Result<Vec<String>, CallError> {
-        let mut captions = split::parts(caption_html, CAPTION_UNITS_MAX).into_iter();
-        let mut params = caption(captions.next());
+    ) -> Result<(), CallError> {
+        let mut params = caption(caption_html);
         params.insert("chat_id".to_owned(), json!(to.chat));
         if let Some(thread) = to.thread {
             params.insert("message_thread_id".to_owned(), json!(thread));
         }
         with_keyboard(&mut params, keyboard);
         let permit = self.permit(to.chat, to.class).await;
-        let result = self.upload::<IgnoredAny>("sendPhoto", &params, "photo", png).await;
+        let result = self.upload::<IgnoredAny>("sendPhoto", &params, "photo", png.to_vec()).await;
         drop(permit);
-        result.map(|_| captions.collect())
+        result.map(drop)
     }
 
     /// Another picture and caption for a picture of ours.
@@ -129,11 +130,11 @@ impl Client {
         &self,
         to: Place,
         message_id: i64,
-        png: Vec<u8>,
+        png: &[u8],
         caption_html: &str,
         keyboard: &Keyboard,
     ) -> Result<(), CallError> {
-        let mut media = caption(split::parts(caption_html, CAPTION_UNITS_MAX).into_iter().next());
+        let mut media = caption(split::parts(caption_html, CAPTION_UNITS_MAX).first().map(String::as_str));
         media.insert("type".to_owned(), json!("photo"));
         media.insert("media".to_owned(), json!("attach://picture"));
         let mut params = Map::new();
@@ -141,7 +142,7 @@ impl Client {
         params.insert("message_id".to_owned(), json!(message_id));
         params.insert("media".to_owned(), Value::Object(media));
         with_keyboard(&mut params, keyboard);
-        self.upload::<IgnoredAny>("editMessageMedia", &params, "picture", png).await.map(drop)
+        self.upload::<IgnoredAny>("editMessageMedia", &params, "picture", png.to_vec()).await.map(drop)
     }
 
     /// Removes a message of ours.
@@ -169,7 +170,11 @@ impl Client {
     }
 
     /// Answers an inline query, for this person alone: others speak other languages.
-    pub(crate) async fn answer_inline(&self, query_id: &str, results: &[InlineResult]) -> Result<(), CallError> {
+    pub(crate) async fn answer_inline(
+        &self,
+        query_id: &str,
+        results: &[InlineResult],
+    ) -> Result<(), CallError> {
         let article = |result: &InlineResult| {
             let content = InputTextMessageContent::builder()
                 .message_text(result.html.as_str())
@@ -199,7 +204,9 @@ fn markup(keyboard: &Keyboard) -> Option<InlineKeyboardMarkup> {
     let button = |key: &Key| {
         let label = key.label.as_str();
         match &key.does {
-            KeyDoes::Say(data) => InlineKeyboardButton::builder().text(label).callback_data(data.as_str()).build(),
+            KeyDoes::Say(data) => {
+                InlineKeyboardButton::builder().text(label).callback_data(data.as_str()).build()
+            }
             KeyDoes::Open(url) => InlineKeyboardButton::builder().text(label).url(url.as_str()).build(),
             KeyDoes::Ask(query) => {
                 InlineKeyboardButton::builder().text(label).switch_inline_query(query.as_str()).build()
@@ -216,7 +223,7 @@ fn with_keyboard(params: &mut Map<String, Value>, keyboard: &Keyboard) {
     }
 }
 
-fn caption(html: Option<String>) -> Map<String, Value> {
+fn caption(html: Option<&str>) -> Map<String, Value> {
     let mut params = Map::new();
     if let Some(html) = html {
         params.insert("caption".to_owned(), json!(html));

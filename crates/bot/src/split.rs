@@ -157,10 +157,11 @@ mod tests {
             ("short", 10, vec!["short"]),
             ("one\ntwo\nthree", 8, vec!["one\ntwo", "three"]),
             ("<b>one\ntwo</b>", 4, vec!["<b>one</b>", "<b>two</b>"]),
-            ("<a href=\"https://x.org\">one\ntwo</a>!", 4, vec![
-                "<a href=\"https://x.org\">one</a>",
-                "<a href=\"https://x.org\">two</a>!",
-            ]),
+            (
+                "<a href=\"https://x.org\">one\ntwo</a>!",
+                4,
+                vec!["<a href=\"https://x.org\">one</a>", "<a href=\"https://x.org\">two</a>!"],
+            ),
             ("one two", 5, vec!["one", "two"]),
             ("😀😀😀", 5, vec!["😀😀", "😀"]),
             ("a&amp;b", 2, vec!["a&amp;", "b"]),

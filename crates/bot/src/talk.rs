@@ -19,6 +19,10 @@ pub trait Talk: Send + Sync {
     async fn skipped(&self, last: &Said, away: Duration, count: usize) -> Vec<Act>;
     /// A message of the outbox in the chat's language, marked if it is a repeat; `None` if it means nothing to us.
     fn told(&self, chat: Option<&ChatRow>, message: &Message) -> Option<Told>;
+    /// Messages that were held over quiet hours, as one; `None` if they are better told one by one.
+    fn digest(&self, _chat: Option<&ChatRow>, _messages: &[Message]) -> Option<Told> {
+        None
+    }
     /// The menu of commands: language (`None` = everybody else), then command and description.
     fn commands(&self) -> Vec<(Option<&'static str>, Vec<(&'static str, &'static str)>)>;
 }

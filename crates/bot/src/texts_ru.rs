@@ -15,12 +15,13 @@ pub(crate) const NOUNS: Nouns = Nouns {
     pair: noun("пара", "пары", "пар"),
     alert: noun("алерт", "алерта", "алертов"),
     old_request: noun("старый запрос", "старых запроса", "старых запросов"),
+    venue_where: noun("площадке", "площадках", "площадках"),
     chat: noun("чат", "чата", "чатов"),
     row: noun("строка", "строки", "строк"),
 };
 
 pub(crate) const RU: Texts = Texts {
-    start: "👋 Слежу за курсами на {venues} площадках и предупреждаю о движениях.
+    start: "👋 Слежу за курсами на {venues} и предупреждаю о движениях.
 Попробуйте: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC выше 70к
 Язык: {language} · Часовой пояс: {zone} (сменить: /settings)",
     help: "<b>Курсы</b>
@@ -109,6 +110,11 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     alert_once_rearm: "Сработает один раз; при повторе — снова после возврата {back}.",
     alert_every: "Срабатывает каждый раз.",
     alert_every_rearm: "Срабатывает каждый раз; снова — после возврата {back}.",
+    back_below: "ниже {price}",
+    back_above: "выше {price}",
+    about_pair: " по {pair}",
+    bad_pct: "процент должен быть больше 0 и меньше 100, разброс — меньше 10.",
+    bad_span: "время — от одной минуты до семи дней.",
     alert_expires: "Истекает {date}.",
     alert_urgent: "Придёт и в тихие часы.",
     alert_snoozed: "Молчит до {date}.",
@@ -118,8 +124,8 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     alert_deleted: "✖️ Алерт №{id} удалён.",
     alert_gone: "Этого алерта уже нет.",
     alert_limit: "У вас {limit} алертов — это предел. Удалите один: /alerts",
-    alert_bad: "За этим следить нельзя: {reason}",
-    alert_new_hint: "🔔 За чем следить{about}? Напишите, например:\n/alert {pair} выше {above}\n/alert {pair} -5% 1ч",
+    alert_bad: "За этим следить нельзя: {reason_html}",
+    alert_new_hint: "🔔 За чем следить{about_html}? Напишите, например:\n/alert {pair} выше {above}\n/alert {pair} -5% 1ч",
     alert_edit_hint: "✏️ Напишите новую цену для алерта №{id}: /alert #{id} {price}",
     alert_rate_missing: "Выше или ниже? Свежего курса {pair} нет, сам не определю.",
     cond_cross_above: "{pair} пересечёт <b>{threshold} вверх</b>",
@@ -145,8 +151,8 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     short_spread: "{pair} разброс {pct}",
     short_source_down: "{venue} молчит {span}",
     alerts_head: "Алерты {count}/{limit}, ближайшие сверху:",
-    alerts_line: "№{id} {what} (осталось {away}){marks}",
-    alerts_line_unknown: "№{id} {what}{marks}",
+    alerts_line: "№{id} {what_html} (осталось {away}){marks}",
+    alerts_line_unknown: "№{id} {what_html}{marks}",
     alerts_empty: "Алертов пока нет. Пример: /alert ETH -5% 1ч",
     fired_above: "🔔 <b>{pair} выше {threshold}</b>",
     fired_below: "🔔 <b>{pair} ниже {threshold}</b>",
@@ -160,7 +166,7 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     fired_offline: "(пересечено, пока я был не в сети: между {from} и {to})",
     repeat_possible: "(возможно, повтор)",
     digest_head: "🌙 Пока были тихие часы: {alerts}",
-    digest_line: "{time} {what} — {price}",
+    digest_line: "{time} {what_html} — {price}",
     toast_deleted: "Удалён",
     toast_repeat_on: "Будет срабатывать каждый раз",
     toast_repeat_off: "Сработает один раз",
@@ -195,6 +201,8 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
 {from} – {to}
 Первая {first} · последняя {last} {change}
 Мин. {low} · макс. {high}",
+    chart_subtitle: "{span} · свечи по {candle} · {zone}",
+    chart_demo: "ДЕМО",
     chart_empty: "Истории {pair} за это время пока нет.",
     status_head: "Источники {live}/{all} в норме",
     status_api_ok: "API ок",
@@ -237,7 +245,7 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     quiet_off: "выключены",
     stopped: "✅ Готово: алерты, подписки и настройки удалены, больше не напишу. Начать заново: /start",
     id: "Чат: <code>{chat}</code> · вы: <code>{user}</code>",
-    group_joined: "👋 Слежу за курсами на {venues} площадках. Спросите: /rate BTC или /convert 100 USD RUB; /alert BTC выше 70к — для админов. Язык: /settings",
+    group_joined: "👋 Слежу за курсами на {venues}. Спросите: /rate BTC или /convert 100 USD RUB; /alert BTC выше 70к — для админов. Язык: /settings",
     group_admins_only: "В этой группе алерты меняют только админы.",
     group_unsure: "Сейчас не могу проверить, админ ли вы. Повторите через минуту.",
     not_saved: "Не сохранил: база недоступна. Курсы работают. Повторите через минуту.",
@@ -249,7 +257,6 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     contradiction: "Не уверен, что вы имели в виду. Примеры: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC выше 70к · /alert ETH -5% 1ч",
     unknown_command: "Не знаю {command}. Что я умею: /help",
     away: "Меня не было {span}, пропустил {requests}. Спросите ещё раз.",
-    slow_down: "Слишком быстро. Дайте мне секунду.",
     operator_only: "Эта команда — для оператора бота.",
     admin_help: "<b>Оператору</b>
 /status — источники, база, очередь

@@ -59,7 +59,10 @@ impl Webhook {
     /// A webhook at this public address. Without a secret one is made from the token, the same in every process.
     pub fn new(url: &str, secret: Option<&str>, token: &Token) -> Result<Webhook, WebhookError> {
         let has_path = |url: &str| url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
-        if !(url.starts_with("https://") || url.starts_with("http://")) || !has_path(url) || url.contains(['?', '#']) {
+        if !(url.starts_with("https://") || url.starts_with("http://"))
+            || !has_path(url)
+            || url.contains(['?', '#'])
+        {
             return Err(WebhookError::Address);
         }
         let secret = secret.map_or_else(

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 /// What the conversation is given.
 #[derive(Clone)]
-pub struct Parts {
+pub struct ConversationParts {
     /// The rates.
     pub board: Arc<Board>,
     /// Chats, alerts, subscriptions, candles.
@@ -54,7 +54,7 @@ const WRITE_WITHIN: Duration = Duration::from_secs(4);
 
 /// The parts, and what is remembered of them for a moment.
 pub(crate) struct World {
-    pub(crate) parts: Parts,
+    pub(crate) parts: ConversationParts,
     names: Mutex<Option<(Timestamp, Arc<Names>)>>,
     days: Mutex<HashMap<Pair, (Timestamp, Option<Day>)>>,
     chats: Mutex<HashMap<i64, (Timestamp, Setting)>>,
@@ -66,7 +66,7 @@ pub(crate) struct World {
 pub(crate) struct StoreAway;
 
 impl World {
-    pub(crate) fn new(parts: Parts) -> World {
+    pub(crate) fn new(parts: ConversationParts) -> World {
         World {
             parts,
             names: Mutex::default(),

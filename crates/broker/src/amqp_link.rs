@@ -4,6 +4,7 @@
 use crate::Options;
 use lapin::options::ExchangeDeclareOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError};
+use lapin::tcp::OwnedTLSConfig;
 use lapin::types::{FieldTable, ShortString};
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
@@ -23,6 +24,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Link {
     uri: AMQPUri,
     prefix: String,
+    trusted_roots: Option<String>,
 }
 
 /// The exchanges, by what they carry.
@@ -74,7 +76,7 @@ impl Link {
         if uri.vhost.is_empty() {
             uri.vhost = "/".to_owned();
         }
-        Some(Link { uri, prefix: options.prefix.clone() })
+        Some(Link { uri, prefix: options.prefix.clone(), trusted_roots: options.trusted_roots.clone() })
     }
 
     /// Where it is, for people: never with the password.
@@ -99,11 +101,10 @@ impl Link {
         // No recovery by the library: its pending confirms would resolve only after it. Whoever uses a
         // connection makes a new one, and says everything again.
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        within("connecting", Connection::connect_uri(self.uri.clone(), properties))
-            .await
-            .map(Made)?
-            .open(self)
-            .await
+        let tls = OwnedTLSConfig { identity: None, cert_chain: self.trusted_roots.clone() };
+        let runtime = lapin::runtime::default_runtime()?;
+        let connecting = Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
+        within("connecting", connecting).await.map(Made)?.open(self).await
     }
 
     async fn declare(&self, channel: &Channel) -> Result<(), lapin::Error> {

@@ -177,6 +177,7 @@ impl Life {
             number: self.number,
             meters: connection.meters.clone(),
             permit: connection.permit.clone(),
+            cell: connection.cell.clone(),
         };
         let (number, events) = (self.number, self.events.clone());
         let supervised = async move {

@@ -216,11 +216,13 @@ impl Fleet {
                 Some(slot) => update(slot, part),
                 None => {
                     let now = context.clock.now();
-                    let cell = Arc::new(ConnectionCell::new(
-                        &format!("{prefix}-{number}"),
-                        now,
-                        reported.report.changed(),
-                    ));
+                    let name = format!("{prefix}-{number}");
+                    let cell = ConnectionCell::new(&name, now, reported.report.changed());
+                    let every_ms = match key.transport {
+                        Transport::Stream => None,
+                        Transport::Poll { interval_ms } => Some(interval_ms.unsigned_abs()),
+                    };
+                    let cell = Arc::new(cell.with_pace(every_ms, feed.venue.seldom()));
                     cell.set_pairs(part.len());
                     reported.report.add_connection(cell.clone());
                     let (sender, receiver) = watch::channel(part);

@@ -34,6 +34,7 @@ mod sharing;
 mod status;
 mod subscriptions;
 mod tap;
+mod unread;
 
 pub use backoff::BackoffLimits;
 pub use catalogue::{Catalogue, Found};
@@ -167,6 +168,10 @@ fn begin_sharing(
     match &context.settings.division {
         None => (None, watch::channel(Share::All).1),
         Some(division) => {
+            tracing::info!(
+                collector = %context.settings.collector_id,
+                "divides the venues with the other collectors on this store"
+            );
             let (sharing, share) = Sharing::new(store.clone(), context.clone(), division.clone(), units);
             (Some(tokio::spawn(sharing.run(stop))), share)
         }

@@ -379,9 +379,9 @@ pub enum VenuesCommand {
     /// Every venue, and how its feeds are doing.
     #[command(before_help = include_str!("../help/venues-list.txt"))]
     List(ListArgs),
-    /// The file of a venue.
+    /// The file of a venue; and, beside it, what is wrong with its feeds, with the last frame that could not be read.
     #[command(before_help = include_str!("../help/venues-show.txt"))]
-    Show(VenueArgs),
+    Show(VenueShowArgs),
     /// Validate a venue file and run its examples, without starting anything.
     #[command(before_help = include_str!("../help/venues-check.txt"))]
     Check {
@@ -444,6 +444,17 @@ impl TestArgs {
         }
         flags
     }
+}
+
+/// `rates venues show`
+#[derive(Debug, Args)]
+pub struct VenueShowArgs {
+    /// The venue, and the store.
+    #[command(flatten)]
+    pub venue: VenueArgs,
+    /// The server that knows how its feeds are doing.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// A venue by its name.

@@ -3,10 +3,12 @@
 
 mod args;
 mod ask;
+mod bot_role;
 mod client;
 mod config;
 mod config_command;
 mod demo;
+mod division;
 mod exit;
 mod fatal;
 mod health;

@@ -130,9 +130,24 @@ impl StoreError {
 /// `postgresql://…`. A server that does not answer is [`StoreError::Unavailable`]: try again. Once opened, a store
 /// outlives its server: calls fail within seconds while it is away, and work again once it is back.
 pub async fn open(url: &str, seed: Seed) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(url, seed, &Options::default()).await
+}
+
+/// What a store is told beside its address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Certificates in PEM form: whoever they vouch for is trusted beside those whom everybody trusts. With them,
+    /// `sslmode=require` asks for a certificate that they vouch for, as libpq does.
+    pub trusted_roots: Option<String>,
+}
+
+/// The same, with options.
+pub async fn open_with(url: &str, seed: Seed, options: &Options) -> Result<Arc<dyn Store>, StoreError> {
     match url.split(':').next().unwrap_or_default() {
         "sqlite" if url.contains(':') => Ok(Arc::new(sqlite::open(url, seed).await?)),
-        "postgres" | "postgresql" if url.contains(':') => Ok(Arc::new(postgres::open(url, seed).await?)),
+        "postgres" | "postgresql" if url.contains(':') => {
+            Ok(Arc::new(postgres::open(url, seed, options).await?))
+        }
         // Only what stands before the first colon is shown: whatever follows may hold a password.
         scheme => Err(StoreError::Address { url: format!("{scheme}:…") }),
     }

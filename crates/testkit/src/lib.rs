@@ -27,6 +27,7 @@ mod telegram_limits;
 mod telegram_markup;
 mod telegram_methods;
 mod telegram_state;
+mod tls;
 mod wait;
 mod wire;
 

@@ -57,7 +57,7 @@ impl Alone {
         let address = SocketAddr::from(([127, 0, 0, 1], port.number));
         let shell: Vec<String> = shell.iter().map(|&word| word.to_owned()).collect();
         let venues = folder.path().display().to_string();
-        let command = move || {
+        let command = move |_: &std::path::Path| {
             let mut command = Command::new(&shell[0]);
             command.args(&shell[1..]).arg("sh").arg(&data).args([binary, "run"]).env_clear();
             command.env("PATH", std::env::var_os("PATH").unwrap_or_default());

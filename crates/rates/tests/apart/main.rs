@@ -4,6 +4,7 @@
 mod alone;
 mod broker_faults;
 mod cache_faults;
+mod dividing;
 mod fleet;
 mod harness;
 mod migrations;
@@ -14,5 +15,6 @@ mod soak;
 mod stopping;
 mod store_faults;
 mod views;
+mod watch;
 mod web;
 mod wrong;

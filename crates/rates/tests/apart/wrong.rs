@@ -51,7 +51,7 @@ async fn goes_on(addresses: Vec<(&'static str, String)>, said: &[&str]) {
     let port = Port::free().unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], port.number));
     let inside = folder.path().to_owned();
-    let command = move || rates(&inside, address, &addresses);
+    let command = move |_: &std::path::Path| rates(&inside, address, &addresses);
     let answers = move || TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok();
     let start = move || Process::start("rates", command, answers, PATIENCE).unwrap();
     let process = tokio::task::spawn_blocking(start).await.unwrap();

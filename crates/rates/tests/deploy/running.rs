@@ -65,6 +65,8 @@ async fn what_the_compose_file_starts_serves_and_survives() {
         .await;
     }
 
+    every_server_by_tls(&stack).await;
+
     let logs: String = roles.iter().map(|(_, role)| role.process.log()).collect();
     assert!(logs.contains("connected to the broker"), "{logs}");
     for password in stack.passwords() {
@@ -74,6 +76,44 @@ async fn what_the_compose_file_starts_serves_and_survives() {
 
 fn is_fresh((status, body): &(u16, String)) -> bool {
     *status == 200 && serde_json::from_str::<Value>(body).is_ok_and(|rate| rate["state"] == "fresh")
+}
+
+/// The operator's own authority in `tls.ca_file`: all three are reached; without it none is, and it is said why.
+async fn every_server_by_tls(stack: &Stack) {
+    let secret = |name: &str| {
+        let url = std::fs::read_to_string(stack.secrets.path().join("rates").join(name)).unwrap();
+        url.trim().to_owned()
+    };
+    let port = |port: u16| format!("@127.0.0.1:{port}");
+    let at = |port: &Port| format!("@localhost:{}", port.number);
+    let here = format!("@localhost:{}", stack.postgres.port());
+    let database =
+        secret("database_url").replace(&port(stack.postgres.port()), &here) + "?sslmode=verify-full";
+    let amqp = secret("amqp_url").replace("amqp:", "amqps:");
+    let amqp = amqp.replace(&port(stack.rabbitmq.port()), &at(&stack.rabbitmq_tls));
+    let redis = secret("redis_url").replace("redis:", "rediss:");
+    let redis = redis.replace(&port(stack.redis_port.number), &at(&stack.redis_tls));
+    let file = stack.ca.ca_file().display().to_string();
+    let by_tls = [("DATABASE_URL", &*database), ("AMQP_URL", &*amqp), ("REDIS_URL", &*redis)];
+
+    let checks = |role: &Role| -> Value {
+        serde_json::from_str::<Value>(&get(role.address, "/readyz").1).unwrap()["checks"].take()
+    };
+    let (one, other) = (Port::free().unwrap(), Port::free().unwrap());
+    let local = |port: &Port| SocketAddr::from(([127, 0, 0, 1], port.number));
+    let trusting = [&by_tls[..], &[("RATES_TLS__CA_FILE", &file)]].concat();
+    let trusting = stack.role("api", local(&one), &trusting);
+    let all_up = serde_json::json!({"store": "ok", "broker": "ok", "cache": "ok"});
+    until("all three by TLS", PATIENCE, || checks(&trusting) == all_up).await;
+
+    let strange = stack.role("api", local(&other), &by_tls);
+    until("all three are refused", PATIENCE, || {
+        strange.process.log().matches("invalid peer certificate").count() >= 3
+    })
+    .await;
+    assert_eq!(checks(&strange), serde_json::json!({"store": "down", "broker": "down", "cache": "down"}));
+    let logs = trusting.process.log() + &strange.process.log();
+    assert!(stack.passwords().iter().all(|password| !logs.contains(password)), "{logs}");
 }
 
 /// What an operator does: `docker compose exec api /rates …`.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use testkit::servers::{Postgres, RabbitMq};
+use testkit::servers::{Postgres, RabbitMq, TestCa};
 use testkit::{Port, Process};
 
 /// No answer may take longer.
@@ -26,6 +26,10 @@ pub struct Stack {
     pub rabbitmq: RabbitMq,
     _redis: Process,
     pub redis_port: Port,
+    /// All three speak TLS too, with its certificate.
+    pub ca: TestCa,
+    pub rabbitmq_tls: Port,
+    pub redis_tls: Port,
     /// Who asks for the name `api` is told these.
     pub names: Names,
 }
@@ -44,16 +48,36 @@ impl Stack {
         let init = words(&compose["services"]["init"]["command"]);
         assert!(rates(&secrets, &init, &[]).status.success());
         let secret = |name: &str| std::fs::read_to_string(secrets.path().join(name)).unwrap();
-        let (password, conf) = (secret("postgres/password"), secret("rabbitmq/rabbitmq.conf"));
+        let ca = TestCa::new().unwrap();
+        let [certificate, key, authority] =
+            [ca.certificate_file(), ca.key_file(), ca.ca_file()].map(|file| file.display().to_string());
+        let (rabbitmq_tls, redis_tls) = (Port::free().unwrap(), Port::free().unwrap());
+        let password = secret("postgres/password");
+        let ssl =
+            [("ssl", "on".to_owned()), ("ssl_cert_file", certificate.clone()), ("ssl_key_file", key.clone())];
         let postgres = std::thread::spawn(move || {
-            let postgres = Postgres::start_locked(&password, &[]).unwrap();
+            let ssl = ssl.each_ref().map(|(name, value)| (*name, value.as_str()));
+            let postgres = Postgres::start_locked(&password, &ssl).unwrap();
             postgres.sql(&postgres.url("postgres"), "CREATE DATABASE rates").unwrap();
             postgres
         });
+        let conf = format!(
+            "{}\nlisteners.ssl.1 = 127.0.0.1:{}\nssl_options.cacertfile = {authority}\nssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n",
+            secret("rabbitmq/rabbitmq.conf"),
+            rabbitmq_tls.number,
+        );
         let rabbitmq =
             std::thread::spawn(move || RabbitMq::start_with(&conf.lines().collect::<Vec<_>>()).unwrap());
         let redis_port = Port::free().unwrap();
-        let redis = redis(&compose, &secrets, redis_port.number);
+        let number = redis_tls.number.to_string();
+        let tls = [
+            ["--tls-port", &number],
+            ["--tls-cert-file", &certificate],
+            ["--tls-key-file", &key],
+            ["--tls-ca-cert-file", &authority],
+            ["--tls-auth-clients", "no"],
+        ];
+        let redis = redis(&compose, &secrets, redis_port.number, &tls.concat());
         let (postgres, rabbitmq) = (postgres.join().unwrap(), rabbitmq.join().unwrap());
 
         let mut again = init;
@@ -66,7 +90,18 @@ impl Stack {
             *place = format!("127.0.0.1:{port}");
         }
         assert!(rates(&secrets, &again, &[]).status.success());
-        Stack { compose, secrets, postgres, rabbitmq, _redis: redis, redis_port, names: Names::start() }
+        Stack {
+            compose,
+            secrets,
+            postgres,
+            rabbitmq,
+            _redis: redis,
+            redis_port,
+            ca,
+            rabbitmq_tls,
+            redis_tls,
+            names: Names::start(),
+        }
     }
 
     /// A process of a role, at this address; `more` is what only the test needs.
@@ -133,12 +168,13 @@ impl Stack {
 }
 
 /// `redis-server` with the command of the compose file, elsewhere.
-fn redis(compose: &Value, secrets: &Arc<tempfile::TempDir>, port: u16) -> Process {
+fn redis(compose: &Value, secrets: &Arc<tempfile::TempDir>, port: u16, more: &[&str]) -> Process {
     let (command, secrets) = (words(&compose["services"]["redis"]["command"]), secrets.clone());
+    let more: Vec<_> = more.iter().map(|&word| word.to_owned()).collect();
     let make = move |folder: &Path| {
         let mut redis = Command::new(&command[0]);
         redis.args(command[1..].iter().map(|word| inside(&secrets, word)));
-        redis.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"]).arg(folder);
+        redis.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"]).arg(folder).args(&more);
         redis
     };
     let answers = move || TcpStream::connect(("127.0.0.1", port)).is_ok();
