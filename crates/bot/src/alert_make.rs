@@ -265,7 +265,7 @@ impl Here<'_> {
     /// A price somewhat above the rate, for examples: two digits, then zeros.
     pub(crate) fn example_above(&self, pair: &Pair) -> Option<String> {
         let value = value_now(&self.world.parts.board, pair)?.decimal();
-        let above = value.checked_mul(Decimal::new(105, 2))?;
+        let above = value.checked_mul(Decimal::new(104, 2))?;
         let round = above.round_sf_with_strategy(2, RoundingStrategy::AwayFromZero)?;
         Some(round.normalize().to_string())
     }

@@ -198,7 +198,7 @@ In any chat: {bot} btc",
     on_days: "On {days}",
     days_short: "Mon Tue Wed Thu Fri Sat Sun",
     chart_caption: "<b>{pair}</b> · {span} · candles of {candle}
-{from} – {to}
+{range}
 First {first} · last {last} {change}
 Min {low} · max {high}",
     chart_subtitle: "{span} · candles of {candle} · {zone}",
@@ -252,8 +252,9 @@ Prices in: {quote}",
     not_shown: "I can't look that up: my database is down. Rates still work. Try in a minute.",
     understood_missing_price: "I understood: pair {pair}. Missing: price. Example: /alert {example} above {price}",
     understood_missing_pair: "I understood no pair. Example: /alert BTC above 70000",
+    try_these: "Try: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC above 70k · /help",
     understood_words: "I understood: {pair}. I did not understand: {words}.",
-    not_understood: "I did not understand that. Try: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC above 70k · /help",
+    not_understood: "I did not understand that.",
     contradiction: "I am not sure what you mean. Examples: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC above 70k · /alert ETH -5% 1h",
     unknown_command: "I don't know {command}. /help lists what I can do.",
     away: "I was away {span} and skipped {requests}. Ask again.",

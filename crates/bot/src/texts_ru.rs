@@ -198,7 +198,7 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     on_days: "По дням {days}",
     days_short: "пн вт ср чт пт сб вс",
     chart_caption: "<b>{pair}</b> · {span} · свечи по {candle}
-{from} – {to}
+{range}
 Первая {first} · последняя {last} {change}
 Мин. {low} · макс. {high}",
     chart_subtitle: "{span} · свечи по {candle} · {zone}",
@@ -252,8 +252,9 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     not_shown: "Не могу посмотреть: база недоступна. Курсы работают. Повторите через минуту.",
     understood_missing_price: "Понял: пара {pair}. Не хватает цены. Пример: /alert {example} выше {price}",
     understood_missing_pair: "Не понял, какая пара. Пример: /alert BTC выше 70000",
+    try_these: "Попробуйте: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC выше 70к · /help",
     understood_words: "Понял: {pair}. Не понял: {words}.",
-    not_understood: "Не понял. Попробуйте: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC выше 70к · /help",
+    not_understood: "Не понял.",
     contradiction: "Не уверен, что вы имели в виду. Примеры: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC выше 70к · /alert ETH -5% 1ч",
     unknown_command: "Не знаю {command}. Что я умею: /help",
     away: "Меня не было {span}, пропустил {requests}. Спросите ещё раз.",
