@@ -1,5 +1,5 @@
 # Everything a person does here. `make check` is what CI runs.
-.PHONY: run demo test soak check bench fmt
+.PHONY: run demo test soak check bench loadtest fmt
 
 run:            ## the service, on http://127.0.0.1:8000
 	cargo run --release -- run
@@ -22,6 +22,10 @@ bench:          ## how fast and how small: about five minutes after the build; s
 	cargo build --release --locked -p rates -p bench
 	cargo bench --locked -p venue --bench decode --no-run
 	$${CARGO_TARGET_DIR:-target}/release/bench
+
+loadtest:       ## the original's load test: 100 users of locust against one process, on two cores
+	cargo build --release --locked -p rates
+	python3 loadtest/run.py
 
 fmt:            ## format every file
 	cargo fmt --all

@@ -116,12 +116,9 @@ impl Window {
     /// Lengths are rounded up, so that one pair has some hundreds of windows at most.
     pub(crate) fn rounded_ms(within_ms: i64) -> i64 {
         const MINUTE: i64 = 60_000;
-        let step = match within_ms {
-            ..=3_600_000 => MINUTE,
-            ..=21_600_000 => 5 * MINUTE,
-            ..=86_400_000 => 15 * MINUTE,
-            _ => 60 * MINUTE,
-        };
+        let steps = [(3_600_000, MINUTE), (21_600_000, 5 * MINUTE), (86_400_000, 15 * MINUTE)];
+        let step =
+            steps.iter().find(|(longest, _)| within_ms <= *longest).map_or(60 * MINUTE, |(_, step)| *step);
         within_ms.saturating_add(step - 1) / step * step
     }
 }

@@ -83,10 +83,11 @@ async fn write_all(watch: &Watch, unwritten: &mut Unwritten, is_last: bool) -> R
     loop {
         // What is judged until now is in the book or written.
         let now = watch.parts.clock.now();
-        let mut book = watch.book.lock();
-        unwritten.fired.extend(book.take_fired());
-        unwritten.expired.extend(book.take_expired());
-        drop(book);
+        {
+            let mut book = watch.book.lock();
+            unwritten.fired.extend(book.take_fired());
+            unwritten.expired.extend(book.take_expired());
+        }
         fire(watch, &mut unwritten.fired).await?;
         expire(watch, &mut unwritten.expired).await?;
         let is_more = save_progress(watch).await?;
@@ -139,14 +140,13 @@ async fn messages(watch: &Watch, batch: &[Fired], now: Timestamp) -> Result<Vec<
             _ if one.firing.is_urgent => None,
             (Some(own), _) => Some(own.clone()),
             (None, Ok(Target::Chat { chat, .. })) => {
-                if !hours.contains_key(&chat) {
-                    let quiet = watch.parts.chats.chat(chat).await?.and_then(|row| {
-                        let (from, to) = row.quiet?;
-                        Quiet::of_minutes(from, to, &row.time_zone)
-                    });
-                    hours.insert(chat, quiet);
-                }
-                hours.get(&chat).cloned().flatten()
+                let known = hours.get(&chat).cloned();
+                let quiet = match known {
+                    Some(known) => known,
+                    None => hours_of(watch, chat).await?,
+                };
+                hours.insert(chat, quiet.clone());
+                quiet
             }
             _ => None,
         };
@@ -166,6 +166,11 @@ async fn messages(watch: &Watch, batch: &[Fired], now: Timestamp) -> Result<Vec<
         });
     }
     Ok(fires)
+}
+
+async fn hours_of(watch: &Watch, chat: i64) -> Result<Option<Quiet>, StoreError> {
+    let row = watch.parts.chats.chat(chat).await?;
+    Ok(row.and_then(|row| Quiet::of_minutes(row.quiet?.0, row.quiet?.1, &row.time_zone)))
 }
 
 async fn expire(watch: &Watch, expired: &mut Vec<Expired>) -> Result<(), StoreError> {

@@ -101,13 +101,30 @@
       const answer = await fetch("/api/v1/venues", { cache: "no-store", signal: AbortSignal.timeout(5000) });
       const said = await answer.json();
       for (const status of said.venues) venue({ ...status, unknown: status.state === "unknown" });
+      seldom(said.venues.filter((status) => status.state !== "unknown"));
       trouble(said.venues.flatMap((status) => status.rows).filter((row) => BAD.includes(row.state)));
     } catch {
       // The next snapshot asks again.
     }
   }
 
-  // The same list as the first paint's.
+  // The same list as the first paint's, as is the next.
+  function seldom(venues) {
+    const items = [];
+    for (const { venue, connections } of venues) {
+      const every = Math.min(...connections.map((one) => one.every_ms ?? Infinity));
+      const isSlow = every > 5000 && every < Infinity;
+      const why = connections.map((one) => one.seldom).find((text) => text);
+      if (!isSlow && !why) continue;
+      const item = document.createElement("li"), name = document.createElement("b");
+      name.textContent = venue;
+      item.append(name, `: ${isSlow ? `asked every ${Math.floor(every / 1000)} s. ` : ""}${why || ""}`);
+      items.push(item);
+    }
+    $("seldom").hidden = items.length === 0;
+    $("seldom").querySelector("ul").replaceChildren(...items);
+  }
+
   function trouble(bad) {
     $("trouble").hidden = bad.length === 0;
     const items = bad.slice(0, 50).map((row) => {

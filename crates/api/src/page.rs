@@ -16,6 +16,8 @@ pub(crate) const OPENAPI: &str = include_str!("openapi.json");
 const PAGE: &str = include_str!("page.html");
 const SCRIPT: &str = include_str!("app.js");
 const STYLE: &str = include_str!("app.css");
+/// Nobody expects an explanation of what comes within this time.
+const SOON_MS: u64 = 5_000;
 const ICON: &str = include_str!("favicon.svg");
 
 /// `GET /openapi.json`.
@@ -87,6 +89,8 @@ pub(crate) async fn page(State(server): State<Arc<Server>>) -> Response {
     let empty = if answers.is_empty() { "" } else { " hidden" };
     let trouble = trouble(&board.venues());
     let calm = if trouble.is_empty() { " hidden" } else { "" };
+    let seldom = seldom(&board.venues());
+    let brisk = if seldom.is_empty() { " hidden" } else { "" };
     let mut text = String::with_capacity(PAGE.len() + rows.len() + venues.len() + 512);
     let mut rest = PAGE;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -97,6 +101,8 @@ pub(crate) async fn page(State(server): State<Arc<Server>>) -> Response {
             "venues" => text.push_str(&venues),
             "trouble" => text.push_str(&trouble),
             "calm" => text.push_str(calm),
+            "seldom" => text.push_str(&seldom),
+            "brisk" => text.push_str(brisk),
             "demo" => text.push_str(demo),
             "empty" => text.push_str(empty),
             "build" => say::html(&mut text, server.settings.build),
@@ -129,6 +135,26 @@ fn trouble(venues: &[VenueView]) -> String {
         more => {
             let _ = write!(text, "<li>and {more} more: <code>rates pairs list</code></li>");
         }
+    }
+    text
+}
+
+/// The venues from which no new price can be expected every few seconds, and why.
+fn seldom(venues: &[VenueView]) -> String {
+    let mut text = String::new();
+    for view in venues.iter().filter(|view| !view.unknown) {
+        let connections = &view.status.connections;
+        let every_ms = connections.iter().filter_map(|one| one.every_ms).min().filter(|ms| *ms > SOON_MS);
+        let why = connections.iter().find_map(|one| one.seldom.as_deref());
+        if every_ms.is_none() && why.is_none() {
+            continue;
+        }
+        let _ = write!(text, "<li><b>{}</b>: ", view.status.venue);
+        if let Some(ms) = every_ms {
+            let _ = write!(text, "asked every {} s. ", ms / 1_000);
+        }
+        say::html(&mut text, why.unwrap_or_default());
+        text.push_str("</li>");
     }
     text
 }

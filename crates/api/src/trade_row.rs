@@ -33,6 +33,12 @@ struct New {
     expire_after_ms: Option<i64>,
     #[serde(default)]
     allow_negative: bool,
+    #[serde(default = "yes")]
+    enabled: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The body of a PATCH: `null` empties a column, an absent member leaves it alone.
@@ -63,7 +69,7 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Op
 pub(crate) fn new(body: &[u8]) -> Result<(VenueId, NewTradeRow), Problem> {
     let new: New = read(
         body,
-        "venue, currency_pair, url, interval_ms, stale_after_ms, expire_after_ms, allow_negative",
+        "venue, currency_pair, url, interval_ms, stale_after_ms, expire_after_ms, allow_negative, enabled",
     )?;
     let venue = VenueId::parse(&new.venue).map_err(|error| Problem::BadRequest(format!("venue: {error}")))?;
     let row = NewTradeRow {
@@ -74,6 +80,7 @@ pub(crate) fn new(body: &[u8]) -> Result<(VenueId, NewTradeRow), Problem> {
         stale_after_ms: within("stale_after_ms", new.stale_after_ms, AGE_MS)?,
         expire_after_ms: within("expire_after_ms", new.expire_after_ms, AGE_MS)?,
         allow_negative: new.allow_negative,
+        enabled: new.enabled,
     };
     ages_fit(row.stale_after_ms, row.expire_after_ms)?;
     Ok((venue, row))

@@ -1,4 +1,4 @@
-//! `make bench`: the figures of issues 2 and 4, measured on this machine against the real binary, and one table at the end.
+//! `make bench`: the figures of issues 2, 4 and 5, measured on this machine against the real binary, and one table at the end.
 //! It must not know how any of them is measured.
 #![expect(
     clippy::print_stdout,
@@ -7,6 +7,7 @@
     reason = "a benchmark prints, and divides times"
 )]
 
+mod alerts;
 mod bare;
 mod decode;
 mod figures;
@@ -29,7 +30,7 @@ use machine::Machine;
 use std::process::ExitCode;
 
 /// What can be named on the command line; without a name all run, in this order.
-const ALL: [&str; 6] = ["size", "decode", "read", "latency", "pairs", "venues"];
+const ALL: [&str; 7] = ["size", "decode", "alerts", "read", "latency", "pairs", "venues"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -81,6 +82,7 @@ async fn measure(names: &[String]) -> anyhow::Result<bool> {
         let measured = match name {
             "size" => size::run(&machine, &mut table).await,
             "decode" => decode::run(&mut table).await,
+            "alerts" => alerts::run(&mut table),
             "read" => read::run(&machine, &mut table).await,
             "latency" => latency::run(&machine, &mut table).await,
             "pairs" => pairs::run(&machine, &mut table).await,

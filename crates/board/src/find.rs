@@ -44,7 +44,8 @@ fn guess(index: &Index, text: &str) -> Found {
     if all.is_empty() { Found::Malformed } else { Found::Unknown(all.into_iter().take(NEAR_MAX).collect()) }
 }
 
-/// The quoted pairs that differ in few letters, the nearest first, then by name.
+/// The known pairs that differ in few letters, the nearest first, then by name: those that are quoted, and those that
+/// are tracked and have not been quoted yet.
 fn near(index: &Index, pair: &Pair) -> Vec<Pair> {
     let (base, quote) = (pair.base().as_str(), pair.quote().as_str());
     let mut all: BTreeSet<(usize, Pair)> = BTreeSet::new();
@@ -65,6 +66,9 @@ fn near(index: &Index, pair: &Pair) -> Vec<Pair> {
     for asset in [pair.base(), pair.quote()] {
         index.pairs_around(asset).for_each(&mut consider);
     }
+    // Letters are compared only where one side is right already: there may be ten thousand pairs.
+    let half_right = |other: &&Pair| other.base() == pair.base() || other.quote() == pair.quote();
+    index.tracked.iter().filter(half_right).for_each(&mut consider);
     let quotes = similar(quote);
     for base in similar(base) {
         for quote in &quotes {

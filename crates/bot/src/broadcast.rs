@@ -1,10 +1,7 @@
 //! A text to every active chat: written to the outbox page by page, each page in one transaction with how far it is, so
 //! that no kill makes it begin again. It must not know how messages travel.
 
-use crate::{
-    HouseError,
-    sender::{BROADCAST, Broadcast},
-};
+use crate::HouseError;
 use clock::Clock;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
@@ -21,6 +18,9 @@ const WAITING_MAX: i64 = 400;
 /// How often it is looked whether there is room, or a broadcast of an earlier process.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// The kind of its messages; their body is `{"v":1,"html":…}`.
+const KIND: &str = "broadcast";
 
 /// Where the progress lies among the bot's values.
 const STATE: &str = "broadcast";
@@ -101,10 +101,10 @@ impl Broadcasts {
         };
         progress.after = last.id;
         progress.written += chats.len() as u64;
-        let body = serde_json::to_string(&Broadcast { html: progress.html.clone() }).unwrap_or_default();
+        let body = serde_json::json!({"v": 1, "html": progress.html}).to_string();
         let message = |id: i64| NewMessage {
             priority: PRIORITY_BULK,
-            ..NewMessage::new(format!("chat:{id}"), BROADCAST, body.clone())
+            ..NewMessage::new(format!("chat:{id}"), KIND, body.clone())
         };
         let messages: Vec<_> = chats.iter().map(|chat| message(chat.id)).collect();
         self.store.put_messages(&messages, Some((STATE, &text(&progress))), self.clock.now()).await?;

@@ -70,7 +70,7 @@ pub use language::{Language, Noun, Plural};
 pub use names::Names;
 pub use number_read::{Number, read as read_number};
 pub use poll::Polling;
-pub use run::{Parts, Updates, run};
+pub use run::{Me, Transport, Updates, introduce, run};
 pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Said, UserRef, What};
 pub use sender::ChatSender;
 pub use standby::{Holding, stand_by};

@@ -15,9 +15,9 @@ use std::{sync::Arc, time::Duration};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
-/// What the bot works with.
+/// What carries words between Telegram and the conversation.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Transport {
     /// Calls the Bot API.
     pub client: Client,
     /// Where chats and messages are.
@@ -39,7 +39,7 @@ pub enum Updates {
     Brought(Webhook),
 }
 
-impl Parts {
+impl Transport {
     /// What carries messages of the outbox to chats.
     pub fn sender(&self) -> ChatSender {
         ChatSender { performer: self.performer(), talk: self.talk.clone(), clock: self.clock }
@@ -50,13 +50,19 @@ impl Parts {
     }
 }
 
+/// Who the bot is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// Its number.
+    pub id: i64,
+    /// Its user name, without `@`.
+    pub name: String,
+}
+
 /// Talks until `stop`; never fails: what does not work now is tried again.
-pub async fn run(parts: Parts, updates: Updates, stop: CancellationToken) {
-    let Some(Some(me)) = stop.run_until_cancelled(introduce(&parts.client, &stop)).await else { return };
-    tracing::info!(bot = me.username.as_deref().unwrap_or_default(), "telegram knows this bot");
+pub async fn run(parts: Transport, me: Me, updates: Updates, stop: CancellationToken) {
     stop.run_until_cancelled(show_commands(&parts)).await;
-    let me = i64::try_from(me.id).unwrap_or_default();
-    let inbox = Inbox::new(parts.performer(), parts.talk.clone(), parts.clock, me, stop.clone());
+    let inbox = Inbox::new(parts.performer(), parts.talk.clone(), parts.clock, me.id, stop.clone());
     inbox.resume().await;
     let listen = async {
         match &updates {
@@ -68,13 +74,21 @@ pub async fn run(parts: Parts, updates: Updates, stop: CancellationToken) {
     tokio::join!(listen, parts.household.broadcasts.run(&stop));
 }
 
-/// Asks who we are until Telegram says so.
-async fn introduce(client: &Client, stop: &CancellationToken) -> Option<User> {
+/// Asks who we are until Telegram says so, or `stop`.
+pub async fn introduce(client: &Client, stop: &CancellationToken) -> Option<Me> {
     let mut wait = Duration::from_millis(500);
     let mut fails = 0u32;
     loop {
-        let error = match client.call::<User>("getMe", &json!({})).await {
-            Ok(me) => return Some(me),
+        let answer = stop.run_until_cancelled(client.call::<User>("getMe", &json!({}))).await?;
+        let error = match answer {
+            Ok(me) => {
+                let me = Me {
+                    id: i64::try_from(me.id).unwrap_or_default(),
+                    name: me.username.unwrap_or_default(),
+                };
+                tracing::info!(bot = me.name, "telegram knows this bot");
+                return Some(me);
+            }
             Err(error) => error,
         };
         if fails == 0 {
@@ -89,7 +103,7 @@ async fn introduce(client: &Client, stop: &CancellationToken) -> Option<User> {
     }
 }
 
-async fn show_commands(parts: &Parts) {
+async fn show_commands(parts: &Transport) {
     for (language, commands) in parts.talk.commands() {
         let command = |(name, text): &(&str, &str)| BotCommand {
             command: (*name).to_owned(),

@@ -12,14 +12,17 @@ use crate::{
     throttle::Class,
 };
 use alerts::Target;
+use async_trait::async_trait;
 use clock::Clock;
 use market::Timestamp;
-use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use store::{ChatRow, Message, Outcome, PRIORITY_BULK};
 
 /// More than so many that wait for one chat become one message.
 const APART_MAX: usize = 3;
+
+/// So many alerts are told in one digest.
+const DIGEST_MAX: usize = 30;
 
 /// Words between messages that became one.
 const BETWEEN: &str = "\n\n";
@@ -29,25 +32,16 @@ const RETRY_FIRST_MS: i64 = 1_000;
 const RETRY_MAX_MS: i64 = 5 * 60_000;
 
 /// How soon what may have arrived is sent once more.
-const REPEAT_AFTER_MS: i64 = 5_000;
+const REPEAT_AFTER_MS: i64 = 2_000;
 
 /// How often it is looked whether a paused chat is active again.
-const PAUSED_MS: i64 = 15 * 60_000;
+const PAUSED_MS: i64 = 60_000;
 
 /// What a paused chat was not told for so long is given up.
 const PAUSED_MAX_MS: i64 = 24 * 3_600_000;
 
 /// While Telegram refuses us as a whole, or the store does not say what a chat wants.
 const TROUBLE_MS: i64 = 30_000;
-
-/// The body of a broadcast's message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Broadcast {
-    pub(crate) html: String,
-}
-
-/// The kind of a broadcast's message.
-pub(crate) const BROADCAST: &str = "broadcast";
 
 /// Sends what is due to chats.
 #[derive(Clone)]
@@ -61,12 +55,12 @@ pub struct ChatSender {
 struct Letter {
     html: String,
     keyboard: Keyboard,
-    rows: std::ops::Range<usize>,
+    rows: Vec<usize>,
 }
 
-impl ChatSender {
-    /// Sends all due messages of one target, in order; what came of each.
-    pub async fn send(&self, group: &[Message]) -> Vec<Outcome> {
+#[async_trait]
+impl alerts::Sender for ChatSender {
+    async fn send(&self, group: &[Message]) -> Vec<Outcome> {
         let now = self.clock.now();
         let not_now = |ms: i64| vec![Outcome::NotNow { at: now.plus_millis(ms) }; group.len()];
         let Some(Ok(Target::Chat { chat, thread })) = group.first().map(|message| message.target.parse())
@@ -89,21 +83,19 @@ impl ChatSender {
         let class = if is_bulk { Class::Bulk } else { Class::Alert };
         self.send_all(Place { chat, thread, class }, row.as_ref(), group).await
     }
+}
 
+impl ChatSender {
     async fn send_all(&self, mut to: Place, row: Option<&ChatRow>, group: &[Message]) -> Vec<Outcome> {
-        let texts: Vec<Option<Told>> = group.iter().map(|message| self.text(row, message)).collect();
         let mut outcomes: Vec<Outcome> =
             vec![Outcome::Dead { error: "nothing can be said of it".to_owned() }; group.len()];
-        let letters = match self.digest(row, group) {
-            Some(digest) => vec![digest],
-            None => letters(group, &texts),
-        };
+        let letters = self.letters(row, group);
         for (at, letter) in letters.iter().enumerate() {
             let result = self.letter(&mut to, letter).await;
             let now = self.clock.now();
             let stops = result.as_ref().err().and_then(|error| stops_for(error, now));
-            for row in letter.rows.clone().filter(|row| texts[*row].is_some()) {
-                outcomes[row] = outcome(&result, &group[row], now);
+            for row in &letter.rows {
+                outcomes[*row] = outcome(&result, &group[*row], now);
             }
             if let Err(error) = &result {
                 tracing::warn!(
@@ -118,10 +110,8 @@ impl ChatSender {
             }
             // What follows keeps its order: it waits for what did not arrive.
             if let Some(until) = stops {
-                for row in letters[at + 1..].iter().flat_map(|letter| letter.rows.clone()) {
-                    if texts[row].is_some() {
-                        outcomes[row] = Outcome::NotNow { at: until };
-                    }
+                for row in letters[at + 1..].iter().flat_map(|letter| &letter.rows) {
+                    outcomes[*row] = Outcome::NotNow { at: until };
                 }
                 break;
             }
@@ -160,50 +150,53 @@ impl ChatSender {
         Ok(())
     }
 
-    /// What was held over quiet hours as one letter, if it has room in one.
-    fn digest(&self, row: Option<&ChatRow>, group: &[Message]) -> Option<Letter> {
-        if group.len() < 2 || !group.iter().all(|message| message.is_held) {
-            return None;
+    /// Messages apart, or as few as hold them where many wait or all were held over quiet hours; of each, its rows.
+    fn letters(&self, chat: Option<&ChatRow>, group: &[Message]) -> Vec<Letter> {
+        let all_held = group.len() > 1 && group.iter().all(|message| message.is_held);
+        let merges = group.len() > APART_MAX || all_held;
+        let mut letters = Vec::new();
+        for (at, part) in group.chunks(if merges { DIGEST_MAX } else { 1 }).enumerate() {
+            let first = at * DIGEST_MAX;
+            match self.talk.digest(chat, part).filter(|told| all_held && is_something(told)) {
+                Some(Told { html, keyboard }) => {
+                    letters.push(Letter { html, keyboard, rows: (first..first + part.len()).collect() });
+                }
+                None => self.write(chat, part, if merges { first } else { at }, merges, &mut letters),
+            }
         }
-        let Told { html, keyboard } = self.talk.digest(row, group)?;
-        (split::parts(&html, MESSAGE_UNITS_MAX).len() == 1).then_some(Letter {
-            html,
-            keyboard,
-            rows: 0..group.len(),
-        })
+        letters
     }
 
-    fn text(&self, row: Option<&ChatRow>, message: &Message) -> Option<Told> {
-        if message.kind == BROADCAST {
-            let body: Broadcast = serde_json::from_str(&message.body).ok()?;
-            return Some(Told { html: body.html, keyboard: Keyboard::new() });
+    /// Each message as it is told alone, joined with the one before it if they are to be few.
+    fn write(
+        &self,
+        chat: Option<&ChatRow>,
+        part: &[Message],
+        first: usize,
+        merges: bool,
+        letters: &mut Vec<Letter>,
+    ) {
+        for (at, message) in part.iter().enumerate() {
+            let Some(told) = self.talk.told(chat, message).filter(is_something) else { continue };
+            let last = letters.last_mut().filter(|_| merges);
+            let joined = last.as_ref().map(|last| format!("{}{BETWEEN}{}", last.html, told.html));
+            match (last, joined) {
+                (Some(last), Some(html)) if split::parts(&html, MESSAGE_UNITS_MAX).len() == 1 => {
+                    last.html = html;
+                    last.keyboard.clear();
+                    last.rows.push(first + at);
+                }
+                _ => {
+                    let Told { html, keyboard } = told;
+                    letters.push(Letter { html, keyboard, rows: vec![first + at] });
+                }
+            }
         }
-        self.talk.told(row, message).filter(|told| !split::parts(&told.html, MESSAGE_UNITS_MAX).is_empty())
     }
 }
 
-/// Messages apart, or as few as hold them where many wait or all were held over quiet hours.
-fn letters(group: &[Message], texts: &[Option<Told>]) -> Vec<Letter> {
-    let all_held = group.len() > 1 && group.iter().all(|message| message.is_held);
-    let merges = group.len() > APART_MAX || all_held;
-    let mut letters: Vec<Letter> = Vec::new();
-    for (row, told) in texts.iter().enumerate() {
-        let Some(told) = told else { continue };
-        let last = letters.last_mut().filter(|_| merges);
-        let joined = last.as_ref().map(|last| format!("{}{BETWEEN}{}", last.html, told.html));
-        match (last, joined) {
-            (Some(last), Some(html)) if split::parts(&html, MESSAGE_UNITS_MAX).len() == 1 => {
-                last.html = html;
-                last.keyboard.clear();
-                last.rows.end = row + 1;
-            }
-            _ => {
-                let (html, keyboard) = (told.html.clone(), told.keyboard.clone());
-                letters.push(Letter { html, keyboard, rows: row..row + 1 });
-            }
-        }
-    }
-    letters
+fn is_something(told: &Told) -> bool {
+    !split::parts(&told.html, MESSAGE_UNITS_MAX).is_empty()
 }
 
 /// What came of a message by what came of its letter.

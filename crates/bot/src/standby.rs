@@ -11,12 +11,13 @@ use std::time::Duration;
 use store::Leases;
 use tokio_util::sync::CancellationToken;
 
-/// The lease's name.
-const NAME: &str = "bot";
-
 /// How the lease is held.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Holding {
+    /// Its name in the store.
+    pub lease: String,
+    /// Who holds it: one process and one start of it.
+    pub holder: String,
     /// How long it is kept without being renewed: so long after a death, and a question later, another takes over.
     pub keep: Duration,
     /// How often it is renewed.
@@ -25,10 +26,17 @@ pub struct Holding {
     pub ask_every: Duration,
 }
 
-impl Default for Holding {
-    fn default() -> Holding {
+impl Holding {
+    /// As in the product: a dead process is replaced within some 20 seconds.
+    pub fn new(lease: impl Into<String>, holder: impl Into<String>) -> Holding {
         let seconds = Duration::from_secs;
-        Holding { keep: seconds(15), renew_every: seconds(4), ask_every: seconds(4) }
+        Holding {
+            lease: lease.into(),
+            holder: holder.into(),
+            keep: seconds(15),
+            renew_every: seconds(4),
+            ask_every: seconds(4),
+        }
     }
 }
 
@@ -36,11 +44,9 @@ impl Default for Holding {
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Does `work` whenever this process is the one, until `stop`. `work` ends soon after the token that it is handed does.
-/// `holder` names one process and one start of it.
 pub async fn stand_by<Work>(
     leases: &dyn Leases,
-    holder: &str,
-    holding: Holding,
+    holding: &Holding,
     stop: &CancellationToken,
     mut work: impl FnMut(CancellationToken) -> Work,
 ) where
@@ -48,19 +54,23 @@ pub async fn stand_by<Work>(
 {
     let mut waits = false;
     while !stop.is_cancelled() {
-        match ask(leases, holder, holding).await {
+        match ask(leases, holding).await {
             Some(true) => {
                 tracing::info!("this process is the bot");
                 metrics::gauge!("rates_bot_active").set(1);
                 waits = false;
                 let token = stop.child_token();
-                tokio::join!(hold(leases, holder, holding, &token), async {
+                tokio::join!(hold(leases, holding, &token), async {
                     work(token.clone()).await;
                     token.cancel();
                 });
                 metrics::gauge!("rates_bot_active").set(0);
                 // Given back, so that another takes over at once.
-                let _ = tokio::time::timeout(ANSWER_WITHIN, leases.release_lease(NAME, holder)).await;
+                let _ = tokio::time::timeout(
+                    ANSWER_WITHIN,
+                    leases.release_lease(&holding.lease, &holding.holder),
+                )
+                .await;
             }
             Some(false) if !waits => {
                 waits = true;
@@ -73,10 +83,10 @@ pub async fn stand_by<Work>(
 }
 
 /// Renews until the token ends; ends it when another has the lease.
-async fn hold(leases: &dyn Leases, holder: &str, holding: Holding, token: &CancellationToken) {
+async fn hold(leases: &dyn Leases, holding: &Holding, token: &CancellationToken) {
     let mut was_renewed = true;
     while token.run_until_cancelled(tokio::time::sleep(holding.renew_every)).await.is_some() {
-        let asked = ask(leases, holder, holding).await;
+        let asked = ask(leases, holding).await;
         match asked {
             Some(true) if !was_renewed => tracing::info!("the bot's lease is renewed again"),
             Some(false) => {
@@ -91,6 +101,9 @@ async fn hold(leases: &dyn Leases, holder: &str, holding: Holding, token: &Cance
 }
 
 /// Whether the lease is ours now; `None` if the store does not say.
-async fn ask(leases: &dyn Leases, holder: &str, holding: Holding) -> Option<bool> {
-    tokio::time::timeout(ANSWER_WITHIN, leases.acquire_lease(NAME, holder, holding.keep)).await.ok()?.ok()
+async fn ask(leases: &dyn Leases, holding: &Holding) -> Option<bool> {
+    tokio::time::timeout(ANSWER_WITHIN, leases.acquire_lease(&holding.lease, &holding.holder, holding.keep))
+        .await
+        .ok()?
+        .ok()
 }

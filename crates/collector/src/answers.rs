@@ -2,7 +2,8 @@
 //! answer came, nor when the next request is due.
 
 use crate::{
-    cell::PairCell, context::Context, meters::Meters, publish::Publisher, subscriptions::Wants, words,
+    cell::PairCell, context::Context, meters::Meters, permit::Permit, publish::Publisher,
+    subscriptions::Wants, unread::Unread, words,
 };
 use market::{PairState, Timestamp};
 use std::{
@@ -26,20 +27,42 @@ pub struct Answers {
     /// Symbols asked for one by one, since a request with several was refused.
     suspects: HashSet<Arc<str>>,
     not_before: Option<Timestamp>,
+    unread: Unread,
+    /// Why the answer at hand gave nothing.
+    puzzle: Option<String>,
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What it means.
+    pub means: Meaning,
+    /// In words, without secrets.
+    pub words: String,
+    /// Whether it is our file that fails the venue, not the venue that reports something.
+    pub is_unreadable: bool,
 }
 
 impl Answers {
-    /// Follows nothing yet.
-    pub fn new(context: Arc<Context>, venue: Arc<Venue>, meters: Arc<Meters>) -> Answers {
+    /// Follows nothing yet. `unread` keeps what nothing could be made of.
+    pub fn new(
+        context: Arc<Context>,
+        venue: Arc<Venue>,
+        meters: Arc<Meters>,
+        permit: Arc<Permit>,
+        unread: Unread,
+    ) -> Answers {
         Answers {
             reader: venue.reader(),
-            publisher: Publisher::new(venue.id().clone(), context.broker.clone()),
+            publisher: Publisher::new(venue.id().clone(), context.broker.clone(), permit),
             said: Vec::new(),
             followed: Vec::new(),
             cells: HashMap::new(),
             unknown: HashMap::new(),
             suspects: HashSet::new(),
             not_before: None,
+            unread,
+            puzzle: None,
             context,
             venue,
             meters,
@@ -91,34 +114,44 @@ impl Answers {
         cells.filter(|cell| cell.state(now) == PairState::Waiting).for_each(|cell| cell.set(state));
     }
 
-    /// Reads a body and publishes what it says; the worst problem that it reports, if any. `complete`: it
-    /// should mention every symbol of the request.
+    /// Reads a body and publishes what it says; the worst problem that it reports, if any. `complete`: the answer is
+    /// good, and should mention every symbol of the request; else only problems are looked for in it, whatever else
+    /// it may hold: a price in the page of an error is nobody's word.
     pub fn read(
         &mut self,
         request: &Request,
         body: &[u8],
         complete: bool,
         now: Timestamp,
-    ) -> Option<(Meaning, String)> {
+    ) -> Option<Trouble> {
         self.said.clear();
+        self.puzzle = None;
         if let Err(error) = self.reader.read(Frame::Text(body), &mut self.said) {
             if !complete {
                 return None; // An error page need not be in the venue's form.
             }
             self.meters.unreadable(error.reason);
-            return Some((Meaning::Error, words::plain(&error.to_string())));
+            let words = words::plain(&self.unread.hide(&error.to_string()));
+            self.unread.keep(Frame::Text(body), &words, now);
+            return Some(Trouble { means: Meaning::Error, words, is_unreadable: true });
         }
         let mut missing: HashSet<Arc<str>> = request.symbols.iter().cloned().collect();
-        let mut worst = None;
+        let asked = missing.len();
+        let mut worst: Option<Trouble> = None;
         let mut said = std::mem::take(&mut self.said);
         for said in said.drain(..) {
-            if let Some(problem) = self.said(said, request, complete, &mut missing, now)
-                && worst.as_ref().is_none_or(|(known, _)| severity(problem.0) > severity(*known))
+            if let Some(trouble) = self.said(said, request, complete, &mut missing, now)
+                && worst.as_ref().is_none_or(|known| severity(trouble.means) > severity(known.means))
             {
-                worst = Some(problem);
+                worst = Some(trouble);
             }
         }
         self.said = said;
+        if let Some(reason) = self.puzzle.take()
+            && missing.len() == asked
+        {
+            self.unread.keep(Frame::Text(body), &reason, now);
+        }
         self.publisher.flush(now);
         if complete && worst.is_none() {
             missing
@@ -136,8 +169,9 @@ impl Answers {
         complete: bool,
         missing: &mut HashSet<Arc<str>>,
         now: Timestamp,
-    ) -> Option<(Meaning, String)> {
+    ) -> Option<Trouble> {
         match said {
+            Said::Tick(_) | Said::Rejected(_) | Said::NotBefore(_) if !complete => {}
             Said::Tick(seen) => {
                 let symbol = seen.symbol.clone();
                 if self.publisher.add(seen, now)
@@ -152,12 +186,21 @@ impl Answers {
                 self.meters.rejected(rejected.reason.label());
                 let (symbol, field, reason) = (rejected.symbol, rejected.field, rejected.reason);
                 tracing::debug!(venue = %self.venue.id(), %symbol, field, %reason, "no price");
+                self.puzzle.get_or_insert_with(|| format!("{symbol}: {field} is no price: {reason}"));
             }
             Said::Problem(problem) => return Some(self.problem(&problem, request, missing, now)),
             Said::Unknown => {
                 self.meters.unreadable("unknown");
-                let words = "an answer that the venue's file does not describe";
-                return complete.then(|| (Meaning::Error, words.to_owned()));
+                let words = "an answer that the venue's file does not describe".to_owned();
+                self.puzzle = complete.then(|| words.clone());
+                return complete.then_some(Trouble { means: Meaning::Error, words, is_unreadable: true });
+            }
+            Said::Empty if complete => {
+                let words = "an answer without a symbol where the venue's file looks";
+                self.puzzle = Some(words.to_owned());
+            }
+            Said::Elsewhere if complete => {
+                self.puzzle.get_or_insert_with(|| "prices of symbols that nobody asked for".to_owned());
             }
             Said::NotBefore(at) => self.not_before = self.not_before.max(Some(at)),
             _ => {}
@@ -171,14 +214,14 @@ impl Answers {
         request: &Request,
         missing: &mut HashSet<Arc<str>>,
         now: Timestamp,
-    ) -> (Meaning, String) {
+    ) -> Trouble {
         let code =
             problem.code.as_deref().map(|code| format!(" ({})", words::plain(code))).unwrap_or_default();
-        let text = format!("{}{code}", words::plain(&problem.text));
+        let words = format!("{}{code}", words::plain(&self.unread.hide(&problem.text)));
         if problem.means == Meaning::UnknownSymbol {
-            self.refused(request, problem.symbol.as_ref(), &text, missing, now);
+            self.refused(request, problem.symbol.as_ref(), &words, missing, now);
         }
-        (problem.means, text)
+        Trouble { means: problem.means, words, is_unreadable: false }
     }
 
     /// The venue does not know a symbol: this one, or one of the request's.

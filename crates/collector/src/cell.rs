@@ -2,7 +2,7 @@
 //! It must not know sockets; writing the time of a tick takes no lock.
 
 use compact_str::CompactString;
-use market::{ConnectionState, ConnectionStatus, Pair, PairState, PairStatus, Timestamp};
+use market::{ConnectionState, ConnectionStatus, Pair, PairState, PairStatus, Timestamp, UnreadFrame};
 use parking_lot::Mutex;
 use std::sync::{
     Arc,
@@ -146,6 +146,8 @@ pub struct ConnectionCell {
     changed: Changed,
     state: Mutex<Shown>,
     reconnects: AtomicU64,
+    every_ms: Option<u64>,
+    seldom: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -155,14 +157,28 @@ struct Shown {
     last_error: Option<String>,
     until: Option<Timestamp>,
     pairs: u32,
+    unread: Option<UnreadFrame>,
 }
 
 impl ConnectionCell {
     /// A connection that is being made.
     pub fn new(id: &str, now: Timestamp, changed: Changed) -> ConnectionCell {
-        let state =
-            Shown { state: ConnectionState::Connecting, since: now, last_error: None, until: None, pairs: 0 };
-        ConnectionCell { id: id.into(), changed, state: Mutex::new(state), reconnects: AtomicU64::new(0) }
+        let state = Shown {
+            state: ConnectionState::Connecting,
+            since: now,
+            last_error: None,
+            until: None,
+            pairs: 0,
+            unread: None,
+        };
+        let (state, reconnects) = (Mutex::new(state), AtomicU64::new(0));
+        ConnectionCell { id: id.into(), changed, state, reconnects, every_ms: None, seldom: None }
+    }
+
+    /// How often the venue is asked, if it is, and why it says nothing new every few seconds, if it does not.
+    #[must_use]
+    pub fn with_pace(self, every_ms: Option<u64>, seldom: Option<&str>) -> ConnectionCell {
+        ConnectionCell { every_ms, seldom: seldom.map(str::to_owned), ..self }
     }
 
     /// Its name, such as `ws-1`.
@@ -199,6 +215,22 @@ impl ConnectionCell {
         self.changed.tell();
     }
 
+    /// Nothing could be made of a frame.
+    pub fn unread(&self, frame: UnreadFrame) {
+        let mut shown = self.state.lock();
+        let before = shown.unread.as_ref().map_or(0, |kept| kept.count);
+        shown.unread = Some(UnreadFrame { count: before + 1, ..frame });
+        drop(shown);
+        self.changed.tell();
+    }
+
+    /// Nothing could be made of another one, soon after.
+    pub fn unread_again(&self) {
+        if let Some(kept) = &mut self.state.lock().unread {
+            kept.count += 1;
+        }
+    }
+
     /// How many pairs it carries.
     pub fn set_pairs(&self, pairs: usize) {
         self.state.lock().pairs = u32::try_from(pairs).unwrap_or(u32::MAX);
@@ -227,6 +259,9 @@ impl ConnectionCell {
             last_error: shown.last_error,
             pairs: shown.pairs,
             until: shown.until,
+            unread: shown.unread,
+            every_ms: self.every_ms,
+            seldom: self.seldom.clone(),
         }
     }
 }

@@ -13,13 +13,14 @@ const WRITE_MAX: Duration = Duration::from_secs(2);
 /// No venue is believed for longer, and no clock that was wrong when the hold was written.
 const HOLD_MS_MAX: i64 = 86_400_000;
 
-/// Holds the hosts that were held when the program ended.
+/// Holds the hosts that were held when the program ended, or that another collector was asked to leave alone.
 pub async fn restore(store: &dyn Rows, hosts: &Hosts, now: Timestamp) -> Result<(), StoreError> {
     for hold in store.holds().await? {
         let until = hold.until.min(now.plus_millis(HOLD_MS_MAX));
-        if until > now {
-            tracing::info!(host = %crate::words::plain(&hold.host), until = %until.millis(), "the host asked to be left alone before the start; it is");
-            hosts.host(&hold.host).hold_until(until);
+        let host = hosts.host(&hold.host);
+        if until > now && host.held_until(now).is_none_or(|held| held < until) {
+            tracing::info!(host = %crate::words::plain(&hold.host), until = %until.millis(), "the host asked to be left alone before the start, or asked another collector; it is");
+            host.hold_until(until);
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ use crate::{
     publish::Publisher,
     session::{Cause, End, Ended, Event, Session},
     subscriptions::{About, Patience, Subscriptions, Wants},
+    unread::Unread,
     words,
 };
 use futures_util::{SinkExt, StreamExt};
@@ -37,6 +38,10 @@ pub struct Open {
     pinged_at: Timestamp,
     unreadable: u64,
     unreadable_since_data: Option<String>,
+    unread: Unread,
+    /// Why the frame at hand gave nothing, and whether that means that it cannot be read.
+    puzzle: Option<(String, bool)>,
+    gave_data: bool,
     retire_at: Option<Timestamp>,
     told_covered: bool,
     told_replace: bool,
@@ -49,10 +54,15 @@ impl Open {
         let timing = &session.context.settings.timing;
         let patience = Patience::new(&ws, timing.delisted_retry, timing.rate_limited_pause);
         // Never later than the venue's word: connections that began together do not end together.
+        let secrets = ws.headers.iter().map(|(_, value)| value.clone()).collect();
         let lifetime = ws.lifetime_ms.map(|ms| ms - fastrand::u64(0..=ms / 10));
         Open {
             reader: session.venue.reader(),
-            publisher: Publisher::new(session.venue.id().clone(), session.context.broker.clone()),
+            publisher: Publisher::new(
+                session.venue.id().clone(),
+                session.context.broker.clone(),
+                session.permit.clone(),
+            ),
             subscriptions: Subscriptions::new(ws.subscribes_by_url, patience),
             said: Vec::new(),
             sent: Window::default(),
@@ -65,6 +75,9 @@ impl Open {
             pinged_at: now,
             unreadable: 0,
             unreadable_since_data: None,
+            unread: Unread::new(session.venue.clone(), secrets, session.cell.clone()),
+            puzzle: None,
+            gave_data: false,
             retire_at: lifetime.map(|ms| now.plus_millis(i64::try_from(ms).unwrap_or(i64::MAX))),
             told_covered: false,
             told_replace: false,
@@ -153,6 +166,8 @@ impl Open {
     /// What time asks for; how long it may rest then.
     async fn housekeeping(&mut self) -> Result<Duration, Ended> {
         let now = self.now();
+        // What waited for its permit does not wait for the next frame.
+        self.publisher.flush(now);
         self.judge_silence(now)?;
         if self.retire_at.is_some_and(|at| now >= at) {
             self.replace("lifetime", "the connection reached its age".to_owned());
@@ -285,7 +300,8 @@ impl Open {
             let (Frame::Text(bytes) | Frame::Binary(bytes)) = frame;
             tap.frame(bytes);
         }
-        if self.parse(frame, now) {
+        self.gave_data = false;
+        if self.parse(frame) {
             let mut said = std::mem::take(&mut self.said);
             for said in said.drain(..) {
                 self.said(said, now).await?;
@@ -297,21 +313,29 @@ impl Open {
                 self.tell(Event::Covered);
             }
         }
+        if let Some((reason, is_unreadable)) = self.puzzle.take()
+            && (is_unreadable || !self.gave_data)
+        {
+            self.unread.keep(frame, &reason, now);
+            if is_unreadable {
+                self.unreadable_since_data = Some(reason);
+            }
+        }
         Ok(())
     }
 
-    /// Reads one frame into `said`; one that cannot be read is counted and forgotten.
-    fn parse(&mut self, frame: Frame<'_>, _now: Timestamp) -> bool {
+    /// Reads one frame into `said`; one that cannot be read is counted and kept.
+    fn parse(&mut self, frame: Frame<'_>) -> bool {
         self.said.clear();
         let Err(error) = self.reader.read(frame, &mut self.said) else { return true };
         self.session.meters.unreadable(error.reason);
         self.unreadable += 1;
-        let detail = words::plain(&error.to_string());
+        let detail = words::plain(&self.unread.hide(&error.to_string()));
         if self.unreadable == 1 {
             tracing::warn!(venue = %self.session.venue.id(), reason = error.reason, %detail, "a frame can't be read");
             self.tell(Event::Trouble(format!("a frame can't be read: {detail}")));
         }
-        self.unreadable_since_data = Some(detail);
+        self.puzzle = Some((detail, true));
         // What was read before the mistake still counts.
         !self.said.is_empty()
     }
@@ -322,6 +346,7 @@ impl Open {
                 let symbol = seen.symbol.clone();
                 if self.publisher.add(seen, now) && self.subscriptions.data(&symbol, now) {
                     self.last_data = Some(now);
+                    self.gave_data = true;
                     self.unreadable_since_data = None;
                     if self.first_data.replace(self.first_data.unwrap_or(now)).is_none() {
                         self.tell(Event::Live);
@@ -330,6 +355,9 @@ impl Open {
             }
             Said::Rejected(rejected) => {
                 self.session.meters.rejected(rejected.reason.label());
+                let said =
+                    || format!("{}: {} is no price: {}", rejected.symbol, rejected.field, rejected.reason);
+                self.puzzle.get_or_insert_with(|| (said(), false));
                 tracing::debug!(venue = %self.session.venue.id(), symbol = %rejected.symbol, field = rejected.field, reason = %rejected.reason, "no price");
             }
             Said::Acknowledged { symbol, id } => {
@@ -342,12 +370,20 @@ impl Open {
             // Perhaps the venue changed its protocol; if nothing else comes, that is what we say.
             Said::Unknown => {
                 self.session.meters.unreadable("unknown");
-                if self.unreadable_since_data.is_none() {
-                    self.unreadable_since_data =
-                        Some("a message that the venue's file does not describe".to_owned());
-                }
+                self.puzzle = Some(("a message that the venue's file does not describe".to_owned(), true));
             }
-            Said::NotBefore(_) | Said::Heartbeat | Said::Ignored => {}
+            Said::Empty => {
+                self.session.meters.unreadable("empty");
+                let words =
+                    "by its form a message with prices, without a symbol where the venue's file looks";
+                self.puzzle = Some((words.to_owned(), true));
+            }
+            // Perhaps the venue spells its symbols in another way than we ask for them.
+            Said::Elsewhere if self.first_data.is_none() => {
+                let words = "prices of symbols that nobody asked for";
+                self.puzzle.get_or_insert_with(|| (words.to_owned(), true));
+            }
+            Said::NotBefore(_) | Said::Heartbeat | Said::Ignored | Said::Elsewhere => {}
         }
         Ok(())
     }
@@ -355,7 +391,7 @@ impl Open {
     fn problem(&mut self, problem: &Problem, now: Timestamp) {
         let code =
             problem.code.as_deref().map(|code| format!(" ({})", words::plain(code))).unwrap_or_default();
-        let text = words::plain(&problem.text);
+        let text = words::plain(&self.unread.hide(&problem.text));
         let told = match self.subscriptions.problem(&self.ws, problem, now) {
             About::Symbol(symbol) => format!("{symbol}: {text}{code}"),
             About::Several(count) => format!("one of {count} symbols was refused: {text}{code}"),

@@ -25,7 +25,9 @@ pub use pair::{Pair, PairError, PairSpec};
 pub use price::{Price, PriceError, Sign};
 pub use rate::{Basis, Leg, Rate, RateState, TickView};
 pub use source::{Changed, Seen, Source};
-pub use status::{ConnectionState, ConnectionStatus, PairState, PairStatus, RowStatus, VenueStatus};
+pub use status::{
+    ConnectionState, ConnectionStatus, PairState, PairStatus, RowStatus, UnreadFrame, VenueStatus,
+};
 pub use tick::{Flag, Flags, Sequence, Tick, TickBatch, TickKey};
 pub use time::Timestamp;
 pub use venue_id::{VenueId, VenueIdError};

@@ -70,6 +70,30 @@ pub struct ConnectionStatus {
     /// When the state ends by itself (`rate_limited`, `backing_off`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// The last frame or body of which nothing could be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<UnreadFrame>,
+    /// A polled venue is asked so often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_ms: Option<u64>,
+    /// Why it says nothing new every few seconds, by its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seldom: Option<String>,
+}
+
+/// A frame or body of which nothing could be made, as far as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadFrame {
+    /// Its start on one line, without secrets; `0x…` where it is no text.
+    pub frame: String,
+    /// Its whole length.
+    pub bytes: u64,
+    /// When it came.
+    pub at: Timestamp,
+    /// Why nothing could be made of it.
+    pub reason: String,
+    /// How many of them came on this connection since it began to run.
+    pub count: u64,
 }
 
 /// One row of `trade_info`.

@@ -60,6 +60,26 @@ pub enum Command {
     /// Create or upgrade the store, and end.
     #[command(before_help = include_str!("../help/migrate.txt"))]
     Migrate(StoreArgs),
+    /// Make the passwords of a deployment on servers, and the files that need them.
+    #[command(before_help = include_str!("../help/init.txt"))]
+    Init(InitArgs),
+}
+
+/// `rates init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where the secrets lie; what is there is kept.
+    #[arg(long, value_name = "DIR")]
+    pub secrets: PathBuf,
+    /// Where PostgreSQL will be found.
+    #[arg(long, value_name = "HOST:PORT", default_value = "postgres:5432")]
+    pub postgres: String,
+    /// Where RabbitMQ will be found.
+    #[arg(long, value_name = "HOST:PORT", default_value = "rabbitmq:5672")]
+    pub rabbitmq: String,
+    /// Where Redis will be found.
+    #[arg(long, value_name = "HOST:PORT", default_value = "redis:6379")]
+    pub redis: String,
 }
 
 /// The server to ask.
@@ -359,9 +379,9 @@ pub enum VenuesCommand {
     /// Every venue, and how its feeds are doing.
     #[command(before_help = include_str!("../help/venues-list.txt"))]
     List(ListArgs),
-    /// The file of a venue.
+    /// The file of a venue; and, beside it, what is wrong with its feeds, with the last frame that could not be read.
     #[command(before_help = include_str!("../help/venues-show.txt"))]
-    Show(VenueArgs),
+    Show(VenueShowArgs),
     /// Validate a venue file and run its examples, without starting anything.
     #[command(before_help = include_str!("../help/venues-check.txt"))]
     Check {
@@ -424,6 +444,17 @@ impl TestArgs {
         }
         flags
     }
+}
+
+/// `rates venues show`
+#[derive(Debug, Args)]
+pub struct VenueShowArgs {
+    /// The venue, and the store.
+    #[command(flatten)]
+    pub venue: VenueArgs,
+    /// The server that knows how its feeds are doing.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// A venue by its name.

@@ -2,7 +2,7 @@
 //! It must not know the format of a venue file.
 
 use crate::{
-    args::{ListArgs, StoreArgs, VenueArgs, VenuesCommand},
+    args::{ListArgs, StoreArgs, VenueArgs, VenueShowArgs, VenuesCommand},
     exit::{Exit, Failure, Outcome},
     known::Known,
     opening,
@@ -64,12 +64,13 @@ async fn list(args: &ListArgs) -> Outcome {
                 state.into(),
                 count(|said| said.connections.len()),
                 count(|said| said.pairs.len()),
+                states.venue(name).map(|said| said.collector.as_str()).into(),
                 error.into(),
             ]
         })
         .collect();
     let form = Form::choose(args.json);
-    let headings = ["NAME", "TITLE", "FROM", "STATE", "CONNECTIONS", "PAIRS", "LAST_ERROR"];
+    let headings = ["NAME", "TITLE", "FROM", "STATE", "CONNECTIONS", "PAIRS", "COLLECTOR", "LAST_ERROR"];
     let text = if form == Form::Json {
         let named = |row: Vec<Value>| -> serde_json::Map<String, Value> {
             headings.iter().map(|h| h.to_ascii_lowercase()).zip(row).collect()
@@ -92,11 +93,18 @@ fn cell(value: &Value) -> String {
     }
 }
 
-async fn show(args: &VenueArgs) -> Outcome {
-    let known = known(&args.store).await?;
-    let file = known.file(&args.name)?;
+/// The file goes to the output; what is known of the feeds goes beside it, as comments.
+async fn show(args: &VenueShowArgs) -> Outcome {
+    let known = known(&args.venue.store).await?;
+    let file = known.file(&args.venue.name)?;
     output::say(&format!("# {}", file.file));
     output::write(&file.text)?;
+    let states = States::ask_quietly(&args.server.url).await?;
+    if let Some(venue) = states.venue(&args.venue.name) {
+        for line in venue.complaints(Clock::system().now()) {
+            output::say(&format!("# {}", output::flat(&line)));
+        }
+    }
     Ok(Exit::Ok)
 }
 

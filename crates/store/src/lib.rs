@@ -130,9 +130,24 @@ impl StoreError {
 /// `postgresql://…`. A server that does not answer is [`StoreError::Unavailable`]: try again. Once opened, a store
 /// outlives its server: calls fail within seconds while it is away, and work again once it is back.
 pub async fn open(url: &str, seed: Seed) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(url, seed, &Options::default()).await
+}
+
+/// What a store is told beside its address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Certificates in PEM form: whoever they vouch for is trusted beside those whom everybody trusts. With them,
+    /// `sslmode=require` asks for a certificate that they vouch for, as libpq does.
+    pub trusted_roots: Option<String>,
+}
+
+/// The same, with options.
+pub async fn open_with(url: &str, seed: Seed, options: &Options) -> Result<Arc<dyn Store>, StoreError> {
     match url.split(':').next().unwrap_or_default() {
         "sqlite" if url.contains(':') => Ok(Arc::new(sqlite::open(url, seed).await?)),
-        "postgres" | "postgresql" if url.contains(':') => Ok(Arc::new(postgres::open(url, seed).await?)),
+        "postgres" | "postgresql" if url.contains(':') => {
+            Ok(Arc::new(postgres::open(url, seed, options).await?))
+        }
         // Only what stands before the first colon is shown: whatever follows may hold a password.
         scheme => Err(StoreError::Address { url: format!("{scheme}:…") }),
     }
@@ -167,7 +182,7 @@ pub struct TradeRow {
 }
 
 /// What a new row holds; the rest has defaults.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTradeRow {
     /// The venue's name.
     pub venue: String,
@@ -183,6 +198,23 @@ pub struct NewTradeRow {
     pub expire_after_ms: Option<i64>,
     /// Whether prices below zero are believed.
     pub allow_negative: bool,
+    /// Whether it runs at once; a seeded row always does.
+    pub enabled: bool,
+}
+
+impl Default for NewTradeRow {
+    fn default() -> Self {
+        NewTradeRow {
+            venue: String::new(),
+            currency_pair: String::new(),
+            url: None,
+            interval_ms: None,
+            stale_after_ms: None,
+            expire_after_ms: None,
+            allow_negative: false,
+            enabled: true,
+        }
+    }
 }
 
 /// What changes in a row; `None` leaves a column alone, `Some(None)` empties it.

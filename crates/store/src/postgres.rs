@@ -3,9 +3,9 @@
 
 use crate::lock::Lock;
 use crate::notices::Notices;
-use crate::{Rows, Seed, Store, StoreError, postgres_schema, postgres_watch, sql};
+use crate::{Options, Rows, Seed, Store, StoreError, postgres_schema, postgres_watch, sql};
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode, Postgres};
 use sqlx::{ConnectOptions, Connection, Transaction};
 use std::str::FromStr;
 use std::time::Duration;
@@ -36,16 +36,22 @@ pub(crate) struct PostgresStore {
 }
 
 /// Connects, brings the schema up to date, and seeds a new `trade_info`.
-pub(crate) async fn open(url: &str, seed: Seed) -> Result<PostgresStore, StoreError> {
-    match timeout(OPEN_MAX, open_unbounded(url, seed)).await {
+pub(crate) async fn open(url: &str, seed: Seed, told: &Options) -> Result<PostgresStore, StoreError> {
+    match timeout(OPEN_MAX, open_unbounded(url, seed, told)).await {
         Ok(opened) => opened,
         Err(elapsed) => Err(StoreError::Unavailable(elapsed.into())),
     }
 }
 
-async fn open_unbounded(url: &str, seed: Seed) -> Result<PostgresStore, StoreError> {
+async fn open_unbounded(url: &str, seed: Seed, told: &Options) -> Result<PostgresStore, StoreError> {
     // What cannot be read is not shown: the password may stand anywhere in it.
-    let options = PgConnectOptions::from_str(url).map_err(|error| refused("postgres://…", error))?;
+    let mut options = PgConnectOptions::from_str(url).map_err(|error| refused("postgres://…", error))?;
+    if let Some(roots) = &told.trusted_roots {
+        options = options.ssl_root_cert_from_pem(roots.clone().into_bytes());
+        if matches!(options.get_ssl_mode(), PgSslMode::Require) {
+            options = options.ssl_mode(PgSslMode::VerifyCa);
+        }
+    }
     let shown = shown(&options);
     let options = options
         .application_name("rates")

@@ -10,8 +10,8 @@ pub(crate) const TRADE_ROWS: &str = "
 
 pub(crate) const ADD_TRADE_ROW: &str = "
     INSERT INTO trade_info (venue, currency_pair, url, interval_ms, stale_after_ms, expire_after_ms,
-                            allow_negative, created_at, updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) RETURNING CAST(id AS BIGINT)";
+                            allow_negative, enabled, created_at, updated_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) RETURNING CAST(id AS BIGINT)";
 
 // Seeds are older than any caller's clock: the table's own defaults give their times.
 pub(crate) const SEED_TRADE_ROW: &str = "

@@ -111,6 +111,7 @@ macro_rules! tables {
                     .bind(row.stale_after_ms)
                     .bind(row.expire_after_ms)
                     .bind(row.allow_negative)
+                    .bind(row.enabled)
                     .bind(now.millis());
                 self.write(DUPLICATE_ROW, add.fetch_one(&self.pool)).await
             }

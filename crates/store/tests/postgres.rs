@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
 use store::{Fire, MessageFilter, NewAlert, NewMessage, NewTradeRow, Seed, Store, StoreError};
-use testkit::servers::Postgres;
+use testkit::servers::{Postgres, TestCa};
 use testkit::{FaultProxy, Line};
 use tokio::time::{Instant, timeout};
 
@@ -373,4 +373,38 @@ async fn a_change_that_is_committed_late_is_told_late_and_not_lost() {
     let changes = store.alert_changes(changes.cursor, 10).await.unwrap();
     assert_eq!(changes.rows.len(), 1, "{changes:?}");
     assert!(changes.rows[0].id < second);
+}
+
+/// A private authority is believed when it is named, and nobody else's word counts; `require` asks for nobody's word,
+/// unless one is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_behind_tls_is_believed_if_somebody_known_vouches_for_it() {
+    let (ca, stranger) = (TestCa::new().unwrap(), TestCa::new().unwrap());
+    let files = [ca.certificate_file(), ca.key_file()].map(|file| file.display().to_string());
+    let server =
+        Postgres::start_with(&[("ssl", "on"), ("ssl_cert_file", &files[0]), ("ssl_key_file", &files[1])])
+            .unwrap();
+    let numbered = server.database().unwrap();
+    let named = numbered.replace("@127.0.0.1:", "@localhost:");
+    for (url, mode, roots, good) in [
+        (&named, "verify-full", Some(ca.pem()), true),
+        (&named, "require", Some(ca.pem()), true),
+        (&numbered, "verify-ca", Some(ca.pem()), true),
+        (&numbered, "require", None, true),
+        (&numbered, "verify-full", Some(ca.pem()), false),
+        (&named, "verify-full", None, false),
+        (&named, "verify-full", Some(stranger.pem()), false),
+        (&named, "require", Some(stranger.pem()), false),
+    ] {
+        let options = store::Options { trusted_roots: roots.map(str::to_owned) };
+        let opened = store::open_with(&format!("{url}?sslmode={mode}"), Seed::default(), &options).await;
+        assert_eq!(opened.is_ok(), good, "{url} {mode} {roots:?}: {:?}", opened.err());
+        if let Ok(store) = opened {
+            store.ping().await.unwrap();
+            let encrypted = "SELECT count(*) > 0 FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+                             WHERE application_name = 'rates' AND ssl";
+            assert_eq!(server.sql(&numbered, encrypted).unwrap().trim(), "t", "{mode}");
+            store.close().await;
+        }
+    }
 }

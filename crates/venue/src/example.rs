@@ -102,7 +102,7 @@ fn saying(said: &Said) -> &'static str {
         Said::Reply(_) => "reply",
         Said::Reconnect(_) => "reconnect",
         Said::NotBefore(_) => "not_before",
-        Said::Ignored => "ignored",
+        Said::Ignored | Said::Elsewhere | Said::Empty => "ignored",
         Said::Unknown => "unknown",
     }
 }

@@ -40,6 +40,7 @@ pub(crate) fn parse(id: &VenueId, file: &str, text: &str) -> Result<Venue, FileE
     fields.text("facts")?;
     let is_spot = fields.flag("spot", true)?;
     let stale_after_ms = fields.millis("stale_after")?;
+    let seldom = fields.text("seldom")?;
     let frames = Frames::parse(fields.table("frame")?)?;
     let symbols_table = fields.need("symbols")?.table()?;
     let symbols = Symbols::parse(symbols_table)?;
@@ -72,6 +73,7 @@ pub(crate) fn parse(id: &VenueId, file: &str, text: &str) -> Result<Venue, FileE
         homepage,
         is_spot,
         stale_after_ms,
+        seldom,
         wanted,
         has_plain_texts: messages.iter().any(|m| m.text.is_some()),
         frames,
@@ -265,6 +267,7 @@ fn http(mut fields: Fields<'_>, frames: &Frames) -> Result<Http, FileError> {
         url,
         headers: headers(&mut fields)?,
         key_headers: Vec::new(),
+        keys: Vec::new(),
         tiers: tiers.into(),
     };
     fields.finish()?;

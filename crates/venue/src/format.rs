@@ -33,6 +33,10 @@ impl Format {
     pub fn is_tree(&self) -> bool {
         matches!(self, Format::Xml | Format::Protobuf(_))
     }
+
+    pub fn is_protobuf(&self) -> bool {
+        matches!(self, Format::Protobuf(_))
+    }
 }
 
 impl Frames {
@@ -77,6 +81,37 @@ impl Frames {
         };
         done.map_err(|e| Unreadable { reason: "bad_compression", detail: e.to_string() })?;
         if out.len() > self.bytes_max { Err(self.too_big(out.len())) } else { Ok(Some(out)) }
+    }
+
+    /// The first bytes of a frame, unpacked as far as it can be.
+    pub fn start(&self, bytes: &[u8], most: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        let limit = most as u64;
+        let done = match bytes {
+            [0x1f, 0x8b, ..] => flate2::read::MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut out),
+            [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] => {
+                flate2::read::ZlibDecoder::new(bytes).take(limit).read_to_end(&mut out)
+            }
+            _ => Ok(0),
+        };
+        if done.is_err() || out.is_empty() {
+            out = bytes.get(..most).unwrap_or(bytes).to_vec();
+        }
+        out
+    }
+
+    /// The text of the start of a frame, which may end within a character; `None` if it is no text.
+    pub fn decoded_start(&self, bytes: &[u8]) -> Option<String> {
+        match self.charset {
+            Some(charset) => Some(charset.decode(bytes).0.into_owned()),
+            None => match std::str::from_utf8(bytes) {
+                Ok(text) => Some(text.to_owned()),
+                Err(error) if error.error_len().is_none() => {
+                    std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok().map(str::to_owned)
+                }
+                Err(_) => None,
+            },
+        }
     }
 
     pub fn too_big(&self, length: usize) -> Unreadable {

@@ -23,6 +23,7 @@ mod path;
 mod poll;
 mod reader;
 mod said;
+mod shown;
 mod symbols;
 mod template;
 
@@ -45,6 +46,7 @@ pub struct Venue {
     homepage: String,
     is_spot: bool,
     stale_after_ms: Option<u64>,
+    seldom: Option<String>,
     /// Whether some message is a mere text (`pong`), looked for before a frame is parsed.
     has_plain_texts: bool,
     /// The keys that its messages name: nothing else of a frame is kept.
@@ -120,6 +122,11 @@ impl Venue {
         let usual = interval_ms
             .map_or(Self::STALE_AFTER_MS, |interval| interval.saturating_mul(2).saturating_add(30_000));
         self.stale_after_ms.map_or(usual, |ms| ms as i64)
+    }
+
+    /// Why it says nothing new every few seconds, for people; `None` where it does.
+    pub fn seldom(&self) -> Option<&str> {
+        self.seldom.as_deref()
     }
 
     /// How it is asked by WebSocket, if it has one. A venue with both is streamed.

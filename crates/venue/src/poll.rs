@@ -23,6 +23,8 @@ pub struct Http {
     pub(crate) url: Template,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) key_headers: Vec<(String, String)>,
+    /// The operator's keys.
+    pub(crate) keys: Vec<String>,
     pub(crate) tiers: Arc<[Tier]>,
 }
 
@@ -82,6 +84,7 @@ impl Http {
             for (name, template) in &tier.headers {
                 out.key_headers.push((name.clone(), template.render(|_| Some(key.as_str().into()))));
             }
+            out.keys.push(key);
         }
         out
     }
@@ -104,6 +107,11 @@ impl Http {
             vec![symbols.iter().collect()]
         };
         groups.into_iter().filter(|g| !g.is_empty()).map(|group| self.request(&template, &group)).collect()
+    }
+
+    /// What no text about this venue may repeat: the operator's keys, and what the file puts into headers.
+    pub fn secrets(&self) -> Vec<String> {
+        self.keys.iter().chain(self.headers.iter().map(|(_, value)| value)).cloned().collect()
     }
 
     /// Whether an address has scheme, host and port of the venue's own.

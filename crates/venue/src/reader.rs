@@ -225,13 +225,20 @@ impl Memory {
             said.push(Said::NotBefore(time));
         }
         let before = said.len();
+        let mut gave = Gave::Nothing;
         rule.rows.walk(tree, &mut |row| {
-            if rule.filter.holds(tree, row) {
-                self.tick(venue, rule, tree, row, reads, said);
-            }
+            let row = match rule.filter.holds(tree, row) {
+                true => self.tick(venue, rule, tree, row, reads, said),
+                false => Gave::NoTick,
+            };
+            gave = gave.max(row);
         });
         if said.len() == before {
-            said.push(Said::Ignored);
+            said.push(match gave {
+                Gave::Nothing => Said::Empty,
+                Gave::Elsewhere => Said::Elsewhere,
+                Gave::NoTick => Said::Ignored,
+            });
         }
     }
 
@@ -243,13 +250,13 @@ impl Memory {
         row: &Row,
         reads: Reads,
         said: &mut Vec<Said>,
-    ) {
+    ) -> Gave {
         let Memory { followed, channels, partial } = self;
         let name = match rule.symbol.text(tree, row, channels) {
             Some(name) => name,
             // In a recording that lost the symbol the price is still one.
             None if reads != Reads::Followed => "".into(),
-            None => return,
+            None => return Gave::Nothing,
         };
         if reads != Reads::Followed && !followed.contains_key(&*name) && followed.len() < REMEMBERED_MAX {
             let pair = if venue.is_spot { venue.symbols.split(&name) } else { None };
@@ -259,10 +266,10 @@ impl Memory {
             let new = Followed { symbol, pair, sign: Sign::Positive };
             followed.insert(CompactString::from(&*name), new);
         }
-        let Some(target) = followed.get(&*name) else { return };
+        let Some(target) = followed.get(&*name) else { return Gave::Elsewhere };
         let venue_time = match rule.time.as_ref().map(|m| m.read(tree, row, channels)) {
             Some(moment::When::At(time)) => Some(time),
-            Some(moment::When::Never) => return,
+            Some(moment::When::Never) => return Gave::NoTick,
             Some(moment::When::Missing) | None => None,
         };
         let mut seen = false;
@@ -290,7 +297,8 @@ impl Memory {
             // Neither side holds anything at all: that is no price, and the last good one goes on ageing.
             let field = if rule.last.is_some() { "last" } else { "bid" };
             let (symbol, reason) = (target.symbol.clone(), PriceError::NotANumber);
-            return said.push(Said::Rejected(Rejected { symbol, field, reason, value: String::new() }));
+            said.push(Said::Rejected(Rejected { symbol, field, reason, value: String::new() }));
+            return Gave::NoTick;
         }
         if let Some(reset) = &rule.merge {
             let known = partial.entry(CompactString::from(&*name)).or_default();
@@ -303,7 +311,7 @@ impl Memory {
             }
         }
         if prices == [None; 3] {
-            return;
+            return Gave::NoTick;
         }
         let [last, bid, ask] = prices;
         let sequence =
@@ -319,5 +327,17 @@ impl Memory {
             history: rule.history.holds(tree, row),
             duplicate: rule.duplicate.holds(tree, row),
         }));
+        Gave::NoTick
     }
+}
+
+/// What a row gave that gave no tick: the worse an understanding of the venue, the less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Gave {
+    /// No symbol where the file looks for it.
+    Nothing,
+    /// A symbol that is not followed.
+    Elsewhere,
+    /// All is well: a row of no interest, or what it gave has been said.
+    NoTick,
 }

@@ -42,6 +42,10 @@ pub enum Said {
     NotBefore(Timestamp),
     /// Known and of no interest.
     Ignored,
+    /// Prices, and every one of a symbol that is not followed.
+    Elsewhere,
+    /// By its form a message with prices, and where the file looks for rows or symbols there is none.
+    Empty,
     /// Well-formed, but nothing that the file describes: a change of the venue's protocol may begin so.
     Unknown,
 }

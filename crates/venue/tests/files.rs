@@ -26,6 +26,13 @@ fn check(folder: &str) -> usize {
             Venue::parse(&VenueId::parse(&stem).unwrap(), &file, &text).unwrap_or_else(|e| panic!("{e}"));
         let count = Arc::new(venue).check_examples().unwrap_or_else(|e| panic!("{e}"));
         assert!(count >= 1, "{file}: {count} examples");
+        // Whoever waits for a price may ask why none comes every five seconds.
+        let tiers = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("interval = \""))
+            .map(|line| line.split('"').next());
+        let is_slow = tiers.flatten().any(|every| !matches!(every, "1s" | "2s" | "5s"));
+        assert!(!is_slow || text.contains("\nseldom = \""), "{file} is polled seldom and does not say why");
         checked += 1;
     }
     checked

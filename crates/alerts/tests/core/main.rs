@@ -3,6 +3,7 @@
 
 mod desk;
 mod gates;
+mod lines;
 mod naive;
 mod promises;
 mod quiet;

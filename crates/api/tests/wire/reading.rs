@@ -334,6 +334,33 @@ async fn a_degraded_process_is_ready_all_the_same() {
 }
 
 #[tokio::test]
+async fn the_page_names_venues_that_speak_seldom_and_why() {
+    let house = House::start().await;
+    let page = house.get("/").await.body;
+    assert!(page.contains("than every 5 seconds\" hidden>"), "nothing to tell: {page}");
+    for (venue, every_ms, seldom) in [
+        ("venue-a", json!(60_000), json!("its <limits>")),
+        ("venue-b", json!(null), json!("trades only")),
+        ("venue-c", json!(1_000), json!(null)),
+        ("venue-d", json!(null), json!(null)),
+    ] {
+        let connection = json!({
+            "id": "1", "state": "live", "since": 0, "reconnects": 0, "last_error": null, "every_ms": every_ms,
+            "seldom": seldom,
+        });
+        let status = json!({
+            "v": 1, "venue": venue, "collector": "c", "sent_at": 0, "connections": [connection], "rows": [],
+            "pairs": [],
+        });
+        house.board.apply_status(std::sync::Arc::new(serde_json::from_value(status).unwrap()));
+    }
+    let page = house.get("/").await.body;
+    let list = "<ul><li><b>venue-a</b>: asked every 60 s. its &lt;limits&gt;</li><li><b>venue-b</b>: trades only</li></ul>";
+    assert!(page.contains("than every 5 seconds\">") && page.contains(list), "{page}");
+    house.end().await;
+}
+
+#[tokio::test]
 async fn the_page_holds_every_pair_without_a_script_and_loads_nothing_foreign() {
     let house = House::start().await;
     let empty = house.get("/").await.body;

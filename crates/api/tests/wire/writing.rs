@@ -84,6 +84,10 @@ async fn a_row_is_added_changed_shown_and_removed() {
     assert!(desk.store.trade_rows().await.unwrap().is_empty());
     desk.ask("DELETE", &target, &Value::Null).await.is_problem(404, "not_found", "gone");
     desk.ask("PATCH", &target, &change).await.is_problem(404, "not_found", "gone");
+
+    let row = json!({"venue": "venue-a", "currency_pair": "BTC-USD", "enabled": false});
+    assert_eq!(desk.ask("POST", "/api/v1/trade-info", &row).await.status, 201);
+    assert!(!desk.store.trade_rows().await.unwrap()[0].enabled, "it waits to be switched on");
     desk.house.end().await;
 }
 
@@ -127,7 +131,7 @@ async fn what_is_wrong_with_a_row_is_said() {
         (json!({"venue": "nobody", "currency_pair": "BTC-USD"}), "no file of this name"),
         (json!({"venue": "venue-a", "currency_pair": "BTCUSD"}), "currency_pair"),
         (json!({"venue": "venue-a", "currency_pair": "BTC-USD", "url": "gopher://x/"}), "url"),
-        (json!({"venue": "venue-a", "currency_pair": "BTC-USD", "enabled": true}), "known:"),
+        (json!({"venue": "venue-a", "currency_pair": "BTC-USD", "id": 7}), "known:"),
     ] {
         let reply = desk.ask("POST", "/api/v1/trade-info", &row).await;
         reply.is_problem(400, "bad_request", &row.to_string());

@@ -140,6 +140,9 @@ pub fn status(
         last_error: None,
         pairs: pairs.len() as u32,
         until: None,
+        unread: None,
+        every_ms: None,
+        seldom: None,
     };
     let pair_status = |(name, state): &(&str, PairState)| PairStatus {
         pair: pair(name),

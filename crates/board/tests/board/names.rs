@@ -31,6 +31,7 @@ async fn usual_spellings_and_near_matches() {
         // Named by a collector, though nothing came yet; and run together.
         ("LTC-XMR", "LTC-XMR"),
         ("ltcxmr", "LTC-XMR"),
+        ("LTC-XRM", "unknown: LTC-XMR"),
         // Nobody quotes it, but it can be crossed, whether its legs are fresh or not.
         ("USDT-BTC", "USDT-BTC"),
         ("DOGE-ETH", "DOGE-ETH"),

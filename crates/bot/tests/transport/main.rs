@@ -5,6 +5,5 @@ mod broadcast;
 mod harness;
 mod limits;
 mod outbox;
-mod secrets;
 mod updates;
 mod webhook;

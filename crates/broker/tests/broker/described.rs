@@ -42,6 +42,8 @@ fn check(name: &str, written: &Value) {
             Value::String(_) => "string",
             Value::Number(_) => "integer",
             Value::Array(_) => "array",
+            // Of a schema of its own, which is checked by its name.
+            Value::Object(_) => "$ref",
             other => panic!("{name}.{member}: {other}"),
         };
         assert!(said.contains(kind), "{name}.{member} is written as {kind}, described as {said}");
@@ -87,6 +89,15 @@ fn status_is_described_in_every_state() {
             last_error,
             pairs: 1,
             until,
+            unread: Some(market::UnreadFrame {
+                frame: "x".to_owned(),
+                bytes: 1,
+                at,
+                reason: "no".to_owned(),
+                count: 1,
+            }),
+            every_ms: Some(60_000),
+            seldom: Some("no".to_owned()),
         });
     }
     for state in
@@ -108,6 +119,9 @@ fn status_is_described_in_every_state() {
     {
         for one in written[list].as_array().unwrap() {
             check(name, one);
+            if let Some(frame) = one.get("unread") {
+                check("UnreadFrame", frame);
+            }
         }
     }
 }

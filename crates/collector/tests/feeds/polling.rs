@@ -190,6 +190,25 @@ async fn failures_back_off_and_are_told_apart() {
     }
 }
 
+/// Whatever stands in the page of an error: a price there is nobody's word.
+#[tokio::test]
+async fn a_price_in_an_answer_that_is_none_is_not_read() {
+    for status in [203, 400, 403, 404, 429, 451, 500, 503] {
+        let fake = fake(answer(status, BOTH)).await;
+        let world =
+            World::start(vec![venue("a", &polled(&fake, ""))], vec![row(1, "a", "BTC-USD")], settings())
+                .await;
+        if status == 203 {
+            world.row_is("a", 1, PairState::Live).await;
+            continue;
+        }
+        until("it was asked", PATIENCE, || requests(&fake) >= 1).await;
+        let told = || world.status("a").is_some_and(|s| s.connections.iter().any(|c| c.last_error.is_some()));
+        until("the status is told", PATIENCE, told).await;
+        assert!(world.ticks().is_empty(), "{status}: {:?}", world.ticks());
+    }
+}
+
 /// A venue that is asked every five minutes is not dark for five minutes because the network came a little late.
 #[tokio::test]
 async fn a_host_that_is_not_reached_is_tried_again_before_its_interval() {

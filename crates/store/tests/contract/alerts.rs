@@ -102,7 +102,7 @@ pub(crate) async fn an_owner_has_no_more_open_alerts_than_allowed_however_many_a
     }
     let added: Vec<i64> = adding.join_all().await.into_iter().flatten().collect();
     assert_eq!(added.len(), 5);
-    assert_eq!(store.add_alert(&alert("chat:6"), 5, at(1)).await.unwrap().is_some(), true);
+    assert!(store.add_alert(&alert("chat:6"), 5, at(1)).await.unwrap().is_some());
     // A closed one makes room, and may not be opened again while there is none.
     let open = |is_open| AlertChange { is_open: Some(is_open), ..AlertChange::default() };
     let change =

@@ -6,12 +6,34 @@ const SHOWN_MAX: usize = 120;
 
 /// Foreign text in one short line: control and direction-changing characters become spaces, the rest is cut.
 pub fn plain(text: &str) -> String {
+    short(text, SHOWN_MAX)
+}
+
+/// The same with another length.
+pub fn short(text: &str, chars_max: usize) -> String {
     let mut shown: String =
-        text.chars().take(SHOWN_MAX).map(|c| if is_hidden(c) { ' ' } else { c }).collect();
-    if text.chars().nth(SHOWN_MAX).is_some() {
+        text.chars().take(chars_max).map(|c| if is_hidden(c) { ' ' } else { c }).collect();
+    if text.chars().nth(chars_max).is_some() {
         shown.push('…');
     }
     shown.trim().to_owned()
+}
+
+/// Shorter than this nothing is a secret, and its start is no part of one.
+const SECRET_MIN: usize = 4;
+
+/// A text in which no secret stands, nor, where the text was cut, the beginning of one at its end.
+pub fn without(text: &str, secrets: &[String]) -> String {
+    let mut out = text.to_owned();
+    for secret in secrets.iter().filter(|secret| secret.len() >= SECRET_MIN) {
+        out = out.replace(secret.as_str(), "***");
+        let starts = (SECRET_MIN..secret.len()).rev().filter_map(|length| secret.get(..length));
+        if let Some(start) = starts.into_iter().find(|start| out.ends_with(start)) {
+            out.truncate(out.len() - start.len());
+            out.push_str("***");
+        }
+    }
+    out
 }
 
 /// Control characters, and those that reverse or hide what follows.
@@ -58,6 +80,19 @@ mod tests {
             (&"x".repeat(1_000_000), format!("{}…", "x".repeat(120))),
         ] {
             assert_eq!(plain(text), shown);
+        }
+    }
+
+    #[test]
+    fn secrets_are_no_part_of_a_text_whole_or_cut() {
+        let secrets = ["sk_live_1234".to_owned(), "abc".to_owned()];
+        for (text, shown) in [
+            ("the key sk_live_1234 is wrong: sk_live_1234", "the key *** is wrong: ***"),
+            ("the key sk_live_12", "the key ***"),
+            ("the key sk_", "the key sk_"),
+            ("sk_live is fine here, abc too", "sk_live is fine here, abc too"),
+        ] {
+            assert_eq!(without(text, &secrets), shown);
         }
     }
 
