@@ -81,7 +81,8 @@ impl Here<'_> {
             Some(Side::Below) => "below ",
             None => "",
         };
-        let again = |price: Decimal, word: &str| format!("/alert {pair} {word}{price}{flags}");
+        // Without zeros at its end a number has only one meaning: "1.500" is asked about again.
+        let again = |price: Decimal, word: &str| format!("/alert {pair} {word}{}{flags}", price.normalize());
         let shown = |price| number::price(price, self.language());
         let price = match price {
             Number::Sure(price) => price,

@@ -157,7 +157,7 @@ impl Here<'_> {
         };
         let base = wanted.base.as_str();
         let quote = wanted.quote.as_ref().map(|quote| format!(" {quote}")).unwrap_or_default();
-        let shown = number::brief(number, self.language());
+        let (number, shown) = (number.normalize(), number::brief(number, self.language()));
         let text = fill(t.amount_or_alert, &[("asset", base), ("number", &shown)]);
         let convert = fill(t.key_convert, &[("amount", &format!("{shown} {base}"))]);
         let alert = fill(t.key_alert_at, &[("price", &shown)]);

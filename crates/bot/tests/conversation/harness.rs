@@ -1,12 +1,12 @@
 //! Dialogues as text files, played against the whole bot and the fake Bot API: `who> what` and what is answered.
 //! It must not know what a right answer is; the files do.
 
-use crate::market::{board, fill};
+use crate::market::{BASE, board, fill};
 use ::market::VenueId;
 use async_trait::async_trait;
 use bot::{
-    Client, Conversation, ConversationParts, House, HouseError, Household, Pace, Parts, Polling, Throttle,
-    Token, Updates,
+    Client, Conversation, ConversationParts, House, HouseError, Household, Me, Pace, Polling, Throttle,
+    Token, Transport, Updates,
 };
 use clock::Clock;
 use std::{
@@ -15,7 +15,7 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use store::{Seed, Store};
+use store::{NewTradeRow, Seed, Store};
 use testkit::{FakeTelegram, Limits};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -82,6 +82,12 @@ pub fn venue_name(venue: &VenueId) -> Option<String> {
 pub async fn stage(demo: bool) -> Stage {
     let store = store::open("sqlite::memory:", Seed::default()).await.unwrap();
     fill(&*store).await;
+    let row = NewTradeRow {
+        venue: "binance".to_owned(),
+        currency_pair: "BTC-USDT".to_owned(),
+        ..Default::default()
+    };
+    store.add_trade_row(&row, BASE).await.unwrap();
     stage_on(store, demo).await
 }
 
@@ -109,10 +115,11 @@ pub async fn stage_on(store: Arc<dyn Store>, demo: bool) -> Stage {
         house: Arc::new(Rooms { inner: household.clone() }),
     };
     let talk = Arc::new(Conversation::new(parts.clone()));
-    let whole = Parts { client, store: store.clone(), talk, household, clock };
+    let whole = Transport { client, store: store.clone(), talk, household, clock };
+    let me = Me { id: 4242, name: parts.bot_name.clone() };
     let stop = CancellationToken::new();
     let polling = Polling { wait: Duration::from_secs(5), stand_by: Duration::from_millis(500) };
-    tokio::spawn(bot::run(whole, Updates::Polled(polling), stop.clone()));
+    tokio::spawn(bot::run(whole, me, Updates::Polled(polling), stop.clone()));
     Stage { fake, store, parts, _stop: stop.drop_guard() }
 }
 

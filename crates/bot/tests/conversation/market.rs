@@ -91,6 +91,9 @@ fn tell(board: &Board) {
             last_error: None,
             pairs: pairs as u32,
             until: until_ms.map(|ms| now.plus_millis(ms)),
+            unread: None,
+            every_ms: None,
+            seldom: None,
         };
         let names = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "DOGE-USDT"];
         let pairs = names.iter().take(pairs).map(|name| PairStatus {

@@ -376,7 +376,10 @@ async fn who_cannot_be_checked_changes_nothing() {
     let talk = Conversation::new(parts(store.clone()));
     let chat = Some(ChatRef { id: GROUP, kind: ChatKind::Group, thread: None });
     let answer = talk.hear(Said { chat, ..said(MEMBER, "/alert BTC above 70k") }).await;
-    assert_eq!(first_html(&answer), "I can't check just now whether you are an admin here. Try in a minute.");
+    assert_eq!(
+        first_html(&answer),
+        "I can't check right now whether you are an admin here. Try in a minute."
+    );
     assert!(store.alerts_of(&format!("chat:{GROUP}")).await.unwrap().is_empty());
     // Whoever speaks as the group is one.
     let mut anonymous = Said { chat, ..said(MEMBER, "/alert BTC above 70k") };
