@@ -220,7 +220,7 @@ async fn run(stage: &Stage, step: &Step, is_update: bool) -> String {
         // An update waits until nothing more comes; a test waits for what must come.
         same = if now == last && (!now.is_empty() || step.answer == "(nothing)") { same + 1 } else { 0 };
         last = now;
-        let is_over = if is_update { same > 12 } else { last == *wanted || (same > 100 && !last.is_empty()) };
+        let is_over = if is_update { same > 12 } else { last == *wanted || (same > 800 && !last.is_empty()) };
         if is_over || Instant::now() > deadline {
             return if last.is_empty() { "(nothing)".to_owned() } else { last };
         }

@@ -245,12 +245,12 @@ async fn quiet_hours_end_in_one_digest() {
         |language, zone| talk.digest(Some(&chat(language, zone)), &held).unwrap().html.replace('\u{a0}', " ");
     assert_eq!(
         digest("en", "UTC"),
-        "🌙 While you had quiet hours, 2 alerts fired:\n14:05 UTC BTC/USDT ▲ 70,000 — 70,012.40\n\
+        "🌙 During quiet hours: 2 alerts\n14:05 UTC BTC/USDT ▲ 70,000 — 70,012.40\n\
          14:05 UTC BTC/USDT ▼ −5.21% — 70,012.40"
     );
     assert_eq!(
         digest("ru", "Europe/Moscow"),
-        "🌙 Пока были тихие часы: 2 алерта\n17:05 МСК BTC/USDT ▲ 70 000 — 70 012,40\n\
+        "🌙 За тихие часы: 2 алерта\n17:05 МСК BTC/USDT ▲ 70 000 — 70 012,40\n\
          17:05 МСК BTC/USDT ▼ −5,21 % — 70 012,40"
     );
     let alone = talk.digest(Some(&chat("en", "UTC")), &held[..1]).unwrap();
