@@ -15,7 +15,7 @@ use std::{
 use store::NewTradeRow;
 use testkit::{NumberedVenue, Place, counts};
 use tokio::{
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, OnceCell},
     task::JoinSet,
     time::Instant,
 };
@@ -97,7 +97,9 @@ impl Fleet {
                 ..row(venue, &format!("{},BOTH-USD", bases.join(",")))
             });
         }
-        let servers = Servers::start().await;
+        // Started once, and healed by every test that hurts them.
+        static SERVERS: OnceCell<Servers> = OnceCell::const_new();
+        let servers = SERVERS.get_or_init(Servers::start).await.clone();
         let apart = Installation::with_files(&servers, &files, rows).await;
         let venues = [("first", Place::First, first), ("second", Place::Second, second)];
         let oracle = Oracle::new(Truth { venues, quoted_by, stale_after_ms: STALE_AFTER_MS });
@@ -165,19 +167,21 @@ impl Fleet {
     /// The same within another time.
     pub async fn converges_within(&self, after: &str, limit: Duration) {
         let (mark, started) = (self.oracle.mark(), Instant::now());
-        self.shows(after, &mark, limit).await;
-        say(&format!("{after}: everything shown anew after {:?}", started.elapsed()));
+        let last = self.shows(after, &mark, limit).await;
+        say(&format!("{after}: everything shown anew after {:?}, last of all {last}", started.elapsed()));
         self.oracle.is_content(after);
     }
 
-    /// Waits until every view has shown what was said at the mark, or later.
-    pub async fn shows(&self, after: &str, mark: &Mark, limit: Duration) {
+    /// Waits until every view has shown what was said at the mark, or later; what was last to do so.
+    async fn shows(&self, after: &str, mark: &Mark, limit: Duration) -> String {
         let deadline = Instant::now() + limit;
+        let mut last = "nothing".to_owned();
         loop {
             let behind = self.oracle.behind(mark);
             if behind.is_empty() {
-                return;
+                return last;
             }
+            last.clone_from(&behind[0]);
             if Instant::now() >= deadline {
                 let logs: String = self
                     .members
