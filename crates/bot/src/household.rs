@@ -1,7 +1,7 @@
 //! The process around the conversation, as it really is: Telegram knows who rules a chat, the store carries broadcasts,
 //! the binary lends its log. It must not know what any of it is wanted for.
 
-use crate::{Client, House, HouseError, broadcast::Broadcasts};
+use crate::{CallError, Client, House, HouseError, broadcast::Broadcasts};
 use async_trait::async_trait;
 use clock::Clock;
 use market::Timestamp;

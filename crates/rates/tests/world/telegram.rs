@@ -97,7 +97,7 @@ async fn g17_people_are_told_rates_and_alerts_and_nobody_the_token() {
     world.price(&service, "69500").await;
     world.price(&service, "70500").await;
     let answer = world.say("/logs").await;
-    assert!(answer.text.contains("telegram"), "{}", answer.text);
+    assert!(answer.text.contains("DEBUG"), "{}", answer.text);
     assert_eq!(world.telegram.messages(ANN).len(), before + 2);
 
     let stopped = world.say("/stop").await;
