@@ -37,6 +37,7 @@ mod words;
 pub use backoff::BackoffLimits;
 pub use catalogue::{Catalogue, Found};
 pub use context::ContextError;
+pub use dial::{Bytes, Wire};
 pub use guard::{Blocked, Guard, GuardError, Resolver, SystemResolver};
 pub use listing::{Lister, ListingError};
 pub use plan::{Feed, FeedKey, Plan, PlannedRow, Planner, Transport, UNKNOWN_VENUE, Verdict, Want};

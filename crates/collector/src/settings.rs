@@ -3,6 +3,7 @@
 
 use crate::{
     backoff::BackoffLimits,
+    dial::{Tcp, Wire},
     guard::{Resolver, SystemResolver},
 };
 use compact_str::CompactString;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub expire_after_ms: Option<i64>,
     /// Who turns names into addresses.
     pub resolver: Arc<dyn Resolver>,
+    /// The way to addresses for streams.
+    pub wire: Arc<dyn Wire>,
     /// Knobs of time.
     pub timing: Timing,
 }
@@ -40,6 +43,7 @@ impl Settings {
             stale_after_ms: None,
             expire_after_ms: None,
             resolver: Arc::new(SystemResolver),
+            wire: Arc::new(Tcp),
             timing: Timing::default(),
         }
     }

@@ -175,7 +175,7 @@ async fn failures_back_off_and_are_told_apart() {
     for (http, state, words) in [
         (answer(503, "<html>busy</html>"), ConnectionState::BackingOff, "HTTP 503"),
         (answer(451, ""), ConnectionState::GeoBlocked, "451"),
-        (answer(200, "<html>"), ConnectionState::BackingOff, "not_json"),
+        (answer(200, "<html>"), ConnectionState::CannotRead, "not_json"),
         (answer(200, r#"{"error":"broken"}"#), ConnectionState::BackingOff, "broken"),
         (answer(200, r#"{"error":"too many"}"#), ConnectionState::RateLimited, "too many"),
         (answer(200, &"[".repeat(5 << 20)), ConnectionState::BackingOff, "longer than"),
