@@ -1,5 +1,5 @@
 # Everything a person does here. `make check` is what CI runs.
-.PHONY: run demo test check bench fmt
+.PHONY: run demo test soak check bench loadtest fmt
 
 run:            ## the service, on http://127.0.0.1:8000
 	cargo run --release -- run
@@ -11,6 +11,10 @@ test:           ## every test; the tidy test is one of them
 	scripts/servers.sh
 	cargo test --workspace --locked
 
+soak:           ## the same tests at the counts that are promised: ten minutes of kills and more; about half an hour
+	scripts/servers.sh
+	RATES_SOAK=1 cargo test --workspace --locked
+
 check:          ## what CI runs
 	.ci/run
 
@@ -18,6 +22,10 @@ bench:          ## how fast and how small: about five minutes after the build; s
 	cargo build --release --locked -p rates -p bench
 	cargo bench --locked -p venue --bench decode --no-run
 	$${CARGO_TARGET_DIR:-target}/release/bench
+
+loadtest:       ## the original's load test: 100 users of locust against one process, on two cores
+	cargo build --release --locked -p rates
+	python3 loadtest/run.py
 
 fmt:            ## format every file
 	cargo fmt --all

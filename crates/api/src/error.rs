@@ -5,7 +5,10 @@
 use axum::response::{IntoResponse, Response};
 use hyper::{HeaderMap, StatusCode, header};
 use market::{Pair, Price};
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A venue file that cannot be taken: where, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,15 +205,31 @@ impl IntoResponse for Problem {
     }
 }
 
+/// What every request to a store meets while it is away is said once in so long.
+const SAID_EVERY: Duration = Duration::from_secs(5);
+
+/// Whether it is time to say it again.
+pub(crate) fn is_due() -> bool {
+    static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut said = SAID.lock();
+    let is_due = said.is_none_or(|said| said.elapsed() >= SAID_EVERY);
+    if is_due {
+        *said = Some(Instant::now());
+    }
+    is_due
+}
+
 impl From<store::StoreError> for Problem {
     fn from(error: store::StoreError) -> Problem {
         match error {
             store::StoreError::Conflict(detail) => Problem::Conflict(detail),
             error => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the store does not answer a request"
-                );
+                if is_due() {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the store does not answer requests"
+                    );
+                }
                 Problem::StoreUnavailable
             }
         }

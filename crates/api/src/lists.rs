@@ -9,7 +9,7 @@ use crate::{
 };
 use axum::extract::{RawQuery, State};
 use board::VenueView;
-use market::{ConnectionState, Pair, RateState};
+use market::{ConnectionState, Pair, PairState, RateState};
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -65,6 +65,7 @@ pub(crate) fn word(view: &VenueView, state: Value) -> Value {
 pub(crate) fn venue(view: &VenueView) -> Result<Value, Problem> {
     let mut said = serde_json::to_value(&*view.status).map_err(|_| Problem::Internal)?;
     said["state"] = summary(view).into();
+    name_collectors(view, &mut said);
     if view.unknown {
         for list in ["connections", "rows", "pairs"] {
             for item in said[list].as_array_mut().into_iter().flatten() {
@@ -73,6 +74,26 @@ pub(crate) fn venue(view: &VenueView) -> Result<Value, Problem> {
         }
     }
     Ok(said)
+}
+
+/// Which collector runs each connection and each row: several may divide what is tracked.
+fn name_collectors(view: &VenueView, said: &mut Value) {
+    let of_connections = view.parts.iter().flat_map(|part| part.connections.iter().map(|_| &part.collector));
+    let connections = said["connections"].as_array_mut().into_iter().flatten();
+    for (connection, collector) in connections.zip(of_connections) {
+        connection["collector"] = collector.as_str().into();
+    }
+    // Where two tell of a row, the one whose word was taken: the better state.
+    let mut of_rows: HashMap<(i64, PairState), &str> = HashMap::new();
+    for part in &view.parts {
+        for row in &part.rows {
+            of_rows.entry((row.id, row.state)).or_insert(&part.collector);
+        }
+    }
+    let rows = said["rows"].as_array_mut().into_iter().flatten();
+    for (row, told) in rows.zip(&view.status.rows) {
+        row["collector"] = of_rows.get(&(told.id, told.state)).copied().into();
+    }
 }
 
 /// One word for a venue: live if any connection is, else what its first connection is doing.

@@ -13,6 +13,11 @@ use std::sync::Arc;
 
 /// The router for all that the fast path does not answer.
 pub(crate) fn router(server: Arc<Server>) -> Router {
+    let more = server
+        .settings
+        .more
+        .clone()
+        .fallback(|| async { Problem::NotFound("GET /openapi.json describes every path") });
     Router::new()
         .route("/api/v1/currency_pair", get(original::currency_pair))
         .route("/api/v1/currency_pair/", get(original::currency_pair))
@@ -37,7 +42,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/app.css", get(page::style))
         .route("/favicon.svg", get(page::icon))
         .route("/robots.txt", get(page::robots))
-        .fallback(|| async { Problem::NotFound("GET /openapi.json describes every path") })
+        .fallback_service(more)
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
         .with_state(server)
 }

@@ -6,6 +6,7 @@ use crate::{
     limit::{Limiter, RateLimit},
     meter::Meter,
 };
+use axum::Router;
 use board::{Board, Found};
 use ipnet::IpNet;
 use market::{Pair, VenueId};
@@ -48,6 +49,8 @@ pub struct Settings {
     pub drain: Duration,
     /// At stop: after this everything is closed.
     pub stop_within: Duration,
+    /// Paths of other parts of the product, such as a webhook; ours come first.
+    pub more: Router,
     /// Open connections at once; further ones get 503.
     pub connections_max: usize,
     /// Streams at once; further ones get 503.
@@ -70,6 +73,7 @@ impl Default for Settings {
             store_timeout: Duration::from_secs(3),
             drain: Duration::from_millis(300),
             stop_within: Duration::from_secs(8),
+            more: Router::new(),
             connections_max: 20_000,
             streams_max: 12_000,
         }
@@ -171,7 +175,9 @@ impl Server {
         match tokio::time::timeout(self.settings.store_timeout, question).await {
             Ok(answer) => Ok(answer?),
             Err(_) => {
-                tracing::warn!("the store did not answer a request in time");
+                if crate::error::is_due() {
+                    tracing::warn!("the store does not answer requests in time");
+                }
                 Err(Problem::StoreUnavailable)
             }
         }

@@ -27,23 +27,31 @@ pub async fn follow(
     stop: CancellationToken,
 ) -> Arc<Board> {
     let board = Board::new(clock, options);
-    if !warm(&board, &*cache).await {
-        tokio::spawn(warm_later(board.clone(), cache, stop.clone()));
+    let mut said = Said::default();
+    if !warm(&board, &*cache, &mut said).await {
+        tokio::spawn(warm_later(board.clone(), cache, said, stop.clone()));
     }
     tokio::spawn(time(board.clone(), stop.clone()));
     tokio::spawn(read(board.clone(), broker, stop));
     board
 }
 
-async fn warm(board: &Board, cache: &dyn Cache) -> bool {
+async fn warm(board: &Board, cache: &dyn Cache, said: &mut Said) -> bool {
     let kept = match tokio::time::timeout(CACHE_WAIT, cache.all()).await {
         Ok(Ok(kept)) => kept,
         Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the cache gave nothing to start from");
+            if said.is_news(&error) {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the cache gave nothing to start from"
+                );
+            }
             return false;
         }
-        Err(_) => {
-            tracing::warn!(waited_ms = CACHE_WAIT.as_millis() as u64, "the cache did not answer");
+        Err(elapsed) => {
+            if said.is_news(&elapsed) {
+                tracing::warn!(waited_ms = CACHE_WAIT.as_millis() as u64, "the cache did not answer");
+            }
             return false;
         }
     };
@@ -59,12 +67,12 @@ async fn warm(board: &Board, cache: &dyn Cache) -> bool {
 }
 
 /// Old ticks never overwrite new ones, so it is never too late to be warmed.
-async fn warm_later(board: Arc<Board>, cache: Arc<dyn Cache>, stop: CancellationToken) {
+async fn warm_later(board: Arc<Board>, cache: Arc<dyn Cache>, mut said: Said, stop: CancellationToken) {
     let mut backoff = Backoff::default();
     let again = async {
         loop {
             tokio::time::sleep(backoff.next()).await;
-            if warm(&board, &*cache).await {
+            if warm(&board, &*cache, &mut said).await {
                 return;
             }
         }
@@ -81,23 +89,31 @@ async fn time(board: Arc<Board>, stop: CancellationToken) {
 }
 
 async fn read(board: Arc<Board>, broker: Arc<dyn Broker>, stop: CancellationToken) {
-    let mut backoff = Backoff::default();
+    let (mut backoff, mut said) = (Backoff::default(), Said::default());
     let for_ever = async {
         loop {
             match tokio::time::timeout(SUBSCRIBE_WAIT, broker.subscribe()).await {
                 Ok(Ok(mut subscription)) => {
                     if deliver(&board, &mut *subscription).await {
-                        backoff = Backoff::default();
+                        (backoff, said) = (Backoff::default(), Said::default());
                     }
-                    tracing::warn!("the broker ended the subscription");
+                    if said.is_news(&"ended") {
+                        tracing::warn!("the broker ended the subscription");
+                    }
                 }
                 Ok(Err(error)) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "cannot subscribe to the broker"
-                    );
+                    if said.is_news(&error) {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "cannot subscribe to the broker"
+                        );
+                    }
                 }
-                Err(_) => tracing::warn!("subscribing to the broker took too long"),
+                Err(elapsed) => {
+                    if said.is_news(&elapsed) {
+                        tracing::warn!("subscribing to the broker took too long");
+                    }
+                }
             }
             tokio::time::sleep(backoff.next()).await;
         }
@@ -117,6 +133,19 @@ async fn deliver(board: &Board, subscription: &mut dyn Subscription) -> bool {
         }
     }
     is_used
+}
+
+/// What was wrong last: a trouble that goes on is said once per change, not at every attempt.
+#[derive(Debug, Default)]
+struct Said(Option<String>);
+
+impl Said {
+    fn is_news(&mut self, trouble: &dyn std::fmt::Display) -> bool {
+        let trouble = trouble.to_string();
+        let is_news = self.0.as_ref() != Some(&trouble);
+        self.0 = Some(trouble);
+        is_news
+    }
 }
 
 /// Waits that double up to a cap, each shortened by chance so that many readers do not come back at once.

@@ -64,6 +64,8 @@ pub enum Found {
 pub struct VenueView {
     /// What its collector last said (every collector's part merged).
     pub status: Arc<VenueStatus>,
+    /// Each collector's part, in the order in which `status` lists their connections.
+    pub parts: Vec<Arc<VenueStatus>>,
     /// Whether that is older than 15 s: then nothing in it may be called live.
     pub unknown: bool,
 }

@@ -235,6 +235,7 @@ impl Board {
         let table = self.table.lock();
         let view = |known: &crate::table::Known| VenueView {
             status: known.venue.merged.clone(),
+            parts: known.venue.parts().cloned().collect(),
             unknown: known.venue.is_unknown,
         };
         table.venues.values().map(view).collect()
@@ -257,7 +258,8 @@ impl Board {
         self.ring.since(number, usize::MAX)
     }
 
-    /// Whether a fresh rate has been seen since the start: of each of these pairs, or of any if none is named.
+    /// Whether a fresh rate has been seen since the start: of each of these pairs, or of any if none is named. What
+    /// comes from the cache alone was fresh before the start, and does not count.
     pub fn is_ready(&self, pairs: &[Pair]) -> bool {
         if pairs.is_empty() {
             return self.was_fresh.load(Ordering::Relaxed);
@@ -265,7 +267,7 @@ impl Board {
         let was_fresh = |pair: &Pair| {
             let slot = self.index.read().by_pair.get(pair).cloned();
             slot.is_some_and(|s| s.was_fresh.load(Ordering::Relaxed))
-                || self.answer(pair).is_some_and(|a| a.rate.state == RateState::Fresh)
+                || self.answer(pair).is_some_and(|a| a.rate.state == RateState::Fresh && !a.rate.is_cached())
         };
         pairs.iter().all(was_fresh)
     }

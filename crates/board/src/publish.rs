@@ -35,6 +35,7 @@ impl Board {
         for id in &marked {
             let Some(made) = table.make(*id, now) else { continue };
             let (state, is_old) = (made.rate.state, is_too_old(&made.rate));
+            let is_cached = made.rate.is_cached();
             if let Some(at) = made.rate.changes_at {
                 table.schedule(*id, at);
             }
@@ -46,7 +47,7 @@ impl Board {
                 gone.push((row, made.rate));
                 continue;
             }
-            if state == RateState::Fresh {
+            if state == RateState::Fresh && !is_cached {
                 self.was_fresh.store(true, Ordering::Relaxed);
             }
             if is_old {

@@ -94,13 +94,22 @@ impl Venue {
         false
     }
 
+    /// Each collector's word that counts.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Arc<VenueStatus>> {
+        self.parts.values().map(|part| &part.status)
+    }
+
     fn merge(&mut self, now: Timestamp) -> Names {
-        self.alive = self.parts.values().filter(|p| !p.is_old(now)).count();
-        self.is_unknown = self.alive == 0;
+        self.is_unknown = self.parts.values().all(|p| p.is_old(now));
         let newest = self.parts.values().map(|p| p.heard_at).max();
-        // A collector that fell silent counts no more beside one that speaks.
+        // A collector that fell silent counts no more beside one that speaks, nor does one that has stopped, here or
+        // altogether, beside one that goes on.
         let is_unknown = self.is_unknown;
         self.parts.retain(|_, p| if is_unknown { Some(p.heard_at) == newest } else { !p.is_old(now) });
+        if self.parts.values().any(|p| !p.has_left()) {
+            self.parts.retain(|_, p| !p.has_left());
+        }
+        self.alive = self.parts.values().filter(|p| !p.is_old(now)).count();
         let mut parts = self.parts.values().map(|p| &p.status);
         let Some(first) = parts.next() else { return Names::Same };
         self.merged = parts.fold(first.clone(), |one, other| Arc::new(both(&one, other)));
@@ -164,6 +173,12 @@ impl Venue {
 impl Part {
     fn is_old(&self, now: Timestamp) -> bool {
         now.millis_since(self.heard_at) > UNKNOWN_AFTER_MS
+    }
+
+    /// Whether it ended all its connections on purpose: the collector has stopped, or left the venue to another.
+    fn has_left(&self) -> bool {
+        let connections = &self.status.connections;
+        !connections.is_empty() && connections.iter().all(|c| c.state == ConnectionState::Stopped)
     }
 }
 

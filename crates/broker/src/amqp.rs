@@ -1,7 +1,7 @@
 //! `amqp://` and `amqps://`: the broker for roles in many processes, on RabbitMQ.
 //! It must not wait for the server: publishing keeps the newest, and a reader is served once there is one.
 
-use crate::amqp_link::Link;
+use crate::amqp_link::{LastSaid, Link};
 use crate::amqp_message::Message;
 use crate::amqp_publish::{self, FLUSH_WAIT};
 use crate::amqp_read::Reader;
@@ -48,6 +48,7 @@ pub(crate) struct Shared {
     /// The queues of this process's readers.
     pub(crate) readers: Mutex<HashSet<String>>,
     readers_up: AtomicUsize,
+    pub(crate) readers_said: LastSaid,
     /// What a new reader is told first.
     status: Mutex<HashMap<(VenueId, CompactString), Arc<VenueStatus>>>,
     /// Everything that waits is sent, then all ends.
@@ -103,6 +104,7 @@ impl AmqpBroker {
             publisher_is_up: watch::Sender::new(false),
             readers: Mutex::default(),
             readers_up: AtomicUsize::new(0),
+            readers_said: LastSaid::default(),
             status: Mutex::default(),
             closing: CancellationToken::new(),
             stop: stop.clone(),
@@ -151,8 +153,14 @@ impl Broker for AmqpBroker {
         let (name, is_up) = (self.shared.link.queue(), watch::Sender::new(false));
         self.shared.readers.lock().insert(name.clone());
         let mut served = is_up.subscribe();
-        let reader =
-            Reader { shared: self.shared.clone(), name, queue: queue.clone(), left: left.clone(), is_up };
+        let reader = Reader {
+            shared: self.shared.clone(),
+            name,
+            queue: queue.clone(),
+            left: left.clone(),
+            is_up,
+            poison: Mutex::default(),
+        };
         // Left again, should whoever subscribes give up waiting.
         let subscription = AmqpSubscription { reading: Reading::new(queue), _left: left.drop_guard() };
         self.tasks.spawn(reader.run());

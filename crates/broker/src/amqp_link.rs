@@ -4,9 +4,12 @@
 use crate::Options;
 use lapin::options::ExchangeDeclareOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError};
+use lapin::tcp::OwnedTLSConfig;
 use lapin::types::{FieldTable, ShortString};
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A dead server is noticed after twice this.
@@ -21,6 +24,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Link {
     uri: AMQPUri,
     prefix: String,
+    trusted_roots: Option<String>,
 }
 
 /// The exchanges, by what they carry.
@@ -72,7 +76,7 @@ impl Link {
         if uri.vhost.is_empty() {
             uri.vhost = "/".to_owned();
         }
-        Some(Link { uri, prefix: options.prefix.clone() })
+        Some(Link { uri, prefix: options.prefix.clone(), trusted_roots: options.trusted_roots.clone() })
     }
 
     /// Where it is, for people: never with the password.
@@ -97,11 +101,10 @@ impl Link {
         // No recovery by the library: its pending confirms would resolve only after it. Whoever uses a
         // connection makes a new one, and says everything again.
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        within("connecting", Connection::connect_uri(self.uri.clone(), properties))
-            .await
-            .map(Made)?
-            .open(self)
-            .await
+        let tls = OwnedTLSConfig { identity: None, cert_chain: self.trusted_roots.clone() };
+        let runtime = lapin::runtime::default_runtime()?;
+        let connecting = Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
+        within("connecting", connecting).await.map(Made)?.open(self).await
     }
 
     async fn declare(&self, channel: &Channel) -> Result<(), lapin::Error> {
@@ -161,33 +164,38 @@ fn words(error: &lapin::Error) -> String {
 pub(crate) struct Said {
     role: &'static str,
     server: String,
-    last: Option<String>,
+    last: LastSaid,
     times: u64,
 }
 
+/// What was wrong last, known to all readers of a process: what troubles all of them is said once.
+pub(crate) type LastSaid = Arc<Mutex<Option<String>>>;
+
 impl Said {
-    pub(crate) fn new(role: &'static str, link: &Link) -> Said {
-        Said { role, server: link.server(), last: None, times: 0 }
+    pub(crate) fn new(role: &'static str, link: &Link, last: LastSaid) -> Said {
+        // There from the start: a counter that appears with its first count shows no increase.
+        metrics::counter!("rates_broker_disconnects_total", "role" => role).increment(0);
+        Said { role, server: link.server(), last, times: 0 }
     }
 
     pub(crate) fn trouble(&mut self, trouble: &Trouble) {
         metrics::counter!("rates_broker_disconnects_total", "role" => self.role).increment(1);
         self.times += 1;
         let text = trouble.to_string();
-        if self.last.as_ref() != Some(&text) {
+        let before = self.last.lock().replace(text.clone());
+        if before.as_ref() != Some(&text) {
             tracing::warn!(
                 role = self.role,
                 server = self.server,
                 error = text,
                 "not connected to the broker; trying again for ever"
             );
-            self.last = Some(text);
         }
     }
 
     pub(crate) fn connected(&mut self) {
         let attempts = std::mem::take(&mut self.times);
-        self.last = None;
+        *self.last.lock() = None;
         tracing::info!(
             role = self.role,
             server = self.server,

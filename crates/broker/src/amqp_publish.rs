@@ -38,7 +38,9 @@ const DEAD_KEPT: i32 = 1_000;
 /// Publishes until the broker is closed, over as many connections as it takes.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let for_ever = async {
-        let (mut latest, mut said) = (Latest::default(), Said::new("publisher", &shared.link));
+        let (mut latest, mut said) =
+            (Latest::default(), Said::new("publisher", &shared.link, Default::default()));
+        metrics::counter!("rates_broker_conflations_total").increment(0);
         let mut backoff = Backoff::default();
         loop {
             let connected = Instant::now();

@@ -14,7 +14,9 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer, Event};
+use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +28,8 @@ const WAITING_MAX: i32 = 500;
 const BYTES_MAX: i32 = 64 << 20;
 /// The server forgets the queue of a reader that is gone for so long.
 const EXPIRES_MS: i32 = 300_000;
+/// How often it is said that messages cannot be read.
+const POISON_SAID_EVERY: Duration = Duration::from_secs(60);
 /// Most messages that are acknowledged in one go.
 const CHUNK: usize = 64;
 
@@ -39,13 +43,18 @@ pub(crate) struct Reader {
     pub(crate) left: CancellationToken,
     /// Whether it is being served.
     pub(crate) is_up: watch::Sender<bool>,
+    /// What could not be read, and when that was last said.
+    pub(crate) poison: Mutex<(u64, Option<Instant>)>,
 }
 
 impl Reader {
     /// Reads until the reader leaves or the broker is closed, over as many connections as it takes.
     pub(crate) async fn run(self) {
         let for_ever = async {
-            let (mut said, mut backoff) = (Said::new("reader", &self.shared.link), Backoff::default());
+            let (mut said, mut backoff) = (
+                Said::new("reader", &self.shared.link, self.shared.readers_said.clone()),
+                Backoff::default(),
+            );
             loop {
                 let connected = Instant::now();
                 match self.session(&mut said).await {
@@ -188,13 +197,23 @@ impl Reader {
     fn put_aside(&self, message: &lapin::message::Delivery, why: Poison) {
         metrics::counter!("rates_broker_poison_total", "reason" => why.name()).increment(1);
         let (exchange, key) = (message.exchange.as_str(), message.routing_key.as_str());
-        tracing::debug!(
-            exchange,
-            key,
-            reason = why.name(),
-            bytes = message.data.len(),
-            "a message cannot be read"
-        );
+        let (reason, bytes) = (why.name(), message.data.len());
+        tracing::debug!(exchange, key, reason, bytes, "a message cannot be read");
+        let mut poison = self.poison.lock();
+        poison.0 += 1;
+        if poison.1.is_none_or(|said| said.elapsed() >= POISON_SAID_EVERY) {
+            let count = std::mem::take(&mut poison.0);
+            poison.1 = Some(Instant::now());
+            tracing::warn!(
+                exchange,
+                key,
+                reason,
+                bytes,
+                count,
+                "messages on the broker cannot be read; they are put aside, and the rest goes on"
+            );
+        }
+        drop(poison);
         self.shared.put_aside(Message::dead(exchange, key, &message.data, why));
     }
 }

@@ -72,11 +72,13 @@ pub struct Options {
     /// Begins the name of everything on a shared server, so that installations can share one: letters, digits,
     /// `.`, `_` and `-`.
     pub prefix: String,
+    /// Certificates in PEM form: whoever they vouch for is trusted beside those whom everybody trusts.
+    pub trusted_roots: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { prefix: "rates".to_owned() }
+        Options { prefix: "rates".to_owned(), trusted_roots: None }
     }
 }
 

@@ -57,11 +57,13 @@ pub struct Options {
     pub prefix: String,
     /// How long one call may take. A reader is better off without a cache than waiting for it.
     pub timeout: Duration,
+    /// Certificates in PEM form: whoever they vouch for is trusted beside those whom everybody trusts.
+    pub trusted_roots: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { prefix: "rates".to_owned(), timeout: Duration::from_millis(50) }
+        Options { prefix: "rates".to_owned(), timeout: Duration::from_millis(50), trusted_roots: None }
     }
 }
 
@@ -81,7 +83,7 @@ pub async fn open_with(url: &str, options: &Options) -> Result<Arc<dyn Cache>, C
     match (scheme, rest) {
         ("memory", "") if url.ends_with("://") => Ok(Arc::new(memory::MemoryCache::default())),
         ("redis" | "rediss", _) => {
-            let line = redis_line::Line::open(url, options.timeout).ok_or_else(address)?;
+            let line = redis_line::Line::open(url, options).ok_or_else(address)?;
             Ok(Arc::new(redis::RedisCache::new(line, options).await))
         }
         _ => Err(address()),

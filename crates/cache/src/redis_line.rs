@@ -1,10 +1,12 @@
 //! The line to Redis: one connection that all calls share, a limit on each call, and a breaker.
 //! It must not know what is kept there.
 
-use crate::CacheError;
+use crate::{CacheError, Options};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, TlsCertificates};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -40,8 +42,19 @@ struct Shared {
 
 impl Line {
     /// Starts to connect; `None` if the address is none.
-    pub(crate) fn open(url: &str, timeout: Duration) -> Option<Line> {
-        let client = Client::open(url).ok()?;
+    pub(crate) fn open(url: &str, options: &Options) -> Option<Line> {
+        let timeout = options.timeout;
+        // The client library takes what the process has settled on, and panics where nobody has.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = match &options.trusted_roots {
+            Some(roots) if url.starts_with("rediss:") => {
+                let certificates =
+                    TlsCertificates { client_tls: None, root_cert: Some(with_public_roots(roots)) };
+                Client::build_with_tls(url, certificates)
+            }
+            _ => Client::open(url),
+        }
+        .ok()?;
         let server = client.get_connection_info().addr().to_string();
         let shared = Arc::new(Shared {
             client,
@@ -51,6 +64,8 @@ impl Line {
             failures: AtomicU32::new(0),
             turned: Notify::new(),
         });
+        // There from the start: a counter that appears with its first count shows no increase.
+        metrics::counter!("rates_cache_errors_total", "kind" => "unavailable").increment(0);
         let stop = CancellationToken::new();
         let keep = {
             let shared = shared.clone();
@@ -170,6 +185,15 @@ impl Shared {
             Err(_) => Err(format!("no answer within {} s", CONNECT_WAIT.as_secs())),
         }
     }
+}
+
+/// The client library trusts what it is given and nobody else; here, as elsewhere, the public ones stay trusted.
+fn with_public_roots(roots: &str) -> Vec<u8> {
+    let public = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|certificate| {
+        let text = BASE64_STANDARD.encode(certificate);
+        format!("\n-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+    });
+    std::iter::once(roots.to_owned()).chain(public).collect::<String>().into_bytes()
 }
 
 /// Whether the connection is at fault, rather than what was asked.

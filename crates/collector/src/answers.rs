@@ -2,8 +2,8 @@
 //! answer came, nor when the next request is due.
 
 use crate::{
-    cell::PairCell, context::Context, meters::Meters, publish::Publisher, subscriptions::Wants,
-    unread::Unread, words,
+    cell::PairCell, context::Context, meters::Meters, permit::Permit, publish::Publisher,
+    subscriptions::Wants, unread::Unread, words,
 };
 use market::{PairState, Timestamp};
 use std::{
@@ -45,10 +45,16 @@ pub struct Trouble {
 
 impl Answers {
     /// Follows nothing yet. `unread` keeps what nothing could be made of.
-    pub fn new(context: Arc<Context>, venue: Arc<Venue>, meters: Arc<Meters>, unread: Unread) -> Answers {
+    pub fn new(
+        context: Arc<Context>,
+        venue: Arc<Venue>,
+        meters: Arc<Meters>,
+        permit: Arc<Permit>,
+        unread: Unread,
+    ) -> Answers {
         Answers {
             reader: venue.reader(),
-            publisher: Publisher::new(venue.id().clone(), context.broker.clone()),
+            publisher: Publisher::new(venue.id().clone(), context.broker.clone(), permit),
             said: Vec::new(),
             followed: Vec::new(),
             cells: HashMap::new(),

@@ -3,12 +3,12 @@
 
 use crate::{
     dial::{Dial, DialError, Socket, dial},
-    http::{Ask, FetchError},
     limiter::{Host, Kind},
     open::Open,
     session::{Cause, End, Ended, Session},
     words,
 };
+use guard::{Ask, FetchError};
 use market::Timestamp;
 use std::time::Duration;
 use url::Url;
@@ -51,6 +51,7 @@ impl Session {
                     url: &url,
                     headers: &[],
                     etag: None,
+                    body: None,
                     timeout,
                     body_bytes_max: 1 << 20,
                 };
@@ -125,7 +126,7 @@ impl Session {
             DialError::GeoBlocked => (Cause::GeoBlocked, words),
             DialError::Refused { status, location: Some(location) } => {
                 match self.context.guard.resolve(&location).await {
-                    Err(crate::guard::GuardError::Blocked(blocked)) => {
+                    Err(guard::GuardError::Blocked(blocked)) => {
                         (Cause::Blocked, format!("HTTP {status} points to where we do not go: {blocked}"))
                     }
                     _ => (

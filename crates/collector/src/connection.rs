@@ -6,6 +6,7 @@ use crate::{
     cell::ConnectionCell,
     context::Context,
     meters::Meters,
+    permit::Permit,
     session::{Cause, End, Event, Session},
     subscriptions::Wants,
 };
@@ -32,6 +33,8 @@ pub struct Connection {
     pub cell: Arc<ConnectionCell>,
     /// The venue's counters.
     pub meters: Arc<Meters>,
+    /// Lets what it reads pass.
+    pub permit: Arc<Permit>,
     /// Ends it.
     pub stop: CancellationToken,
 }
@@ -173,6 +176,7 @@ impl Life {
             events: self.events.clone(),
             number: self.number,
             meters: connection.meters.clone(),
+            permit: connection.permit.clone(),
             cell: connection.cell.clone(),
         };
         let (number, events) = (self.number, self.events.clone());

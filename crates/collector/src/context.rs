@@ -1,9 +1,10 @@
 //! What all feeds share: the broker, the clock, the guard, the hosts' limits, the ways out.
 //! It must not know any feed.
 
-use crate::{dial, guard::Guard, http::Client, limiter::Hosts, settings::Settings, tap::Tap};
+use crate::{limiter::Hosts, settings::Settings, tap::Tap};
 use broker::Broker;
 use clock::Clock;
+use guard::{Client, Guard};
 use std::sync::Arc;
 
 /// What all feeds share.
@@ -42,7 +43,7 @@ impl Context {
     pub fn new(broker: Arc<dyn Broker>, clock: Clock, settings: Settings) -> Result<Context, ContextError> {
         let guard =
             Guard::new(&settings.allow_private, settings.resolver.clone(), settings.timing.resolve_timeout);
-        let tls = dial::tls()?;
+        let tls = guard::tls()?;
         let http = Client::new(guard.clone(), clock, tls.clone())?;
         let mut websocket_tls = tls;
         // A WebSocket handshake is HTTP/1.1.

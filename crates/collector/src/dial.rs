@@ -1,11 +1,9 @@
 //! One WebSocket is dialled: the guarded addresses, TCP, TLS, the handshake; all within one time limit.
 //! It must not know what is said on it.
 
-use crate::{
-    guard::{Blocked, Guard, GuardError},
-    words,
-};
+use crate::words;
 use async_trait::async_trait;
+use guard::{Blocked, Guard, GuardError};
 use market::Timestamp;
 use rustls::pki_types::ServerName;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -118,16 +116,6 @@ pub struct Dial<'a> {
     pub wire: &'a dyn Wire,
 }
 
-/// The TLS of every connection: our own roots, one provider, HTTP/1.1 only.
-pub fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
-}
-
 /// Dials.
 pub async fn dial(
     guard: &Guard,
@@ -204,7 +192,7 @@ fn refused<T>(response: &Response<T>, url: &Url, now: Timestamp) -> DialError {
     match response.status().as_u16() {
         status @ (429 | 418) => DialError::RateLimited {
             status,
-            until: text("retry-after").and_then(|text| crate::http::retry_at(text, now)),
+            until: text("retry-after").and_then(|text| guard::retry_at(text, now)),
         },
         451 => DialError::GeoBlocked,
         status => DialError::Refused { status, location: text("location").and_then(|to| url.join(to).ok()) },
@@ -214,11 +202,8 @@ fn refused<T>(response: &Response<T>, url: &Url, now: Timestamp) -> DialError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        guard::SystemResolver,
-        http::{Ask, Client},
-    };
     use futures_util::{SinkExt, StreamExt};
+    use guard::{Ask, Client, SystemResolver, tls};
     use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
     use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener};
     use tokio_tungstenite::tungstenite::Message;
@@ -306,6 +291,7 @@ mod tests {
             url: &url,
             headers: &[],
             etag: None,
+            body: None,
             timeout: Duration::from_secs(5),
             body_bytes_max: 100,
         };

@@ -6,14 +6,16 @@ use crate::{
     connection::Connection,
     context::Context,
     meters::Meters,
+    permit::Permit,
     plan::{Feed, FeedKey, Plan, PlannedRow, Transport},
     poll::Poll,
     shards::{Shard, assign, by_symbol},
+    share::Share,
     status::{CellKey, Report},
     subscriptions::{Wanted, Wants},
 };
 use futures_util::FutureExt;
-use market::{Timestamp, VenueId};
+use market::{ConnectionState, Timestamp, VenueId};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     panic::AssertUnwindSafe,
@@ -43,6 +45,7 @@ struct Reported {
     report: Arc<Report>,
     stop: CancellationToken,
     meters: Arc<Meters>,
+    permit: Arc<Permit>,
     next_stream: u32,
     next_poll: u32,
 }
@@ -54,13 +57,50 @@ pub struct Fleet {
     tasks: TaskTracker,
     feeds: BTreeMap<FeedKey, Running>,
     venues: BTreeMap<VenueId, Reported>,
+    share: Share,
 }
 
 impl Fleet {
     /// Nothing yet.
     pub fn new(context: Arc<Context>) -> Fleet {
         let stop = CancellationToken::new();
-        Fleet { context, stop, tasks: TaskTracker::new(), feeds: BTreeMap::new(), venues: BTreeMap::new() }
+        Fleet {
+            context,
+            stop,
+            tasks: TaskTracker::new(),
+            feeds: BTreeMap::new(),
+            venues: BTreeMap::new(),
+            share: Share::All,
+        }
+    }
+
+    /// Moves to our share of the plan. What another collector runs from now on is left: its connections end, and the
+    /// last word on it is that they did, not that nobody wants it.
+    pub fn apply_share(&mut self, plan: &Plan, share: &Share) {
+        let planned: HashSet<&VenueId> = plan.rows.iter().map(|row| &row.venue).collect();
+        let is_left = |(venue, reported): &(&VenueId, &Reported)| {
+            planned.contains(venue) && !share.keeps(venue, &reported.permit)
+        };
+        let left: Vec<VenueId> = self.venues.iter().filter(is_left).map(|(venue, _)| venue.clone()).collect();
+        left.iter().for_each(|venue| self.leave(venue));
+        self.share = share.clone();
+        self.apply(share.part_of(plan));
+    }
+
+    fn leave(&mut self, venue: &VenueId) {
+        let now = self.context.clock.now();
+        self.feeds.retain(|key, running| {
+            if key.venue == *venue {
+                for slot in running.slots.values() {
+                    slot.stop.cancel();
+                    slot.cell.set(ConnectionState::Stopped, None, None, now);
+                }
+            }
+            key.venue != *venue
+        });
+        if let Some(reported) = self.venues.remove(venue) {
+            reported.stop.cancel();
+        }
     }
 
     /// Moves to the plan.
@@ -123,8 +163,11 @@ impl Fleet {
     }
 
     fn reported(&mut self, venue: &VenueId) -> &mut Reported {
+        let share = &self.share;
         self.venues.entry(venue.clone()).or_insert_with(|| {
             let context = &self.context;
+            // A plan holds only what is ours; without a permit nothing passes.
+            let permit = share.permit(venue).unwrap_or_else(|| Arc::new(Permit::waiting()));
             let report = Arc::new(Report::new(venue.clone(), context.settings.collector_id.clone()));
             let stop = self.stop.child_token();
             let runs = report.clone().run(
@@ -134,7 +177,14 @@ impl Fleet {
                 stop.clone(),
             );
             drop(tokio::spawn(runs));
-            Reported { report, stop, meters: Arc::new(Meters::new(venue)), next_stream: 1, next_poll: 1 }
+            Reported {
+                report,
+                stop,
+                meters: Arc::new(Meters::new(venue)),
+                permit,
+                next_stream: 1,
+                next_poll: 1,
+            }
         })
     }
 
@@ -184,6 +234,7 @@ impl Fleet {
                         wants: receiver,
                         cell,
                         meters: reported.meters.clone(),
+                        permit: reported.permit.clone(),
                         stop: slot.stop.clone(),
                     };
                     tasks.spawn(start.supervise());
@@ -203,6 +254,7 @@ struct Start {
     wants: watch::Receiver<Wants>,
     cell: Arc<ConnectionCell>,
     meters: Arc<Meters>,
+    permit: Arc<Permit>,
     stop: CancellationToken,
 }
 
@@ -225,6 +277,7 @@ impl Start {
     async fn once(&self) {
         let (context, venue, wants) = (self.context.clone(), self.venue.clone(), self.wants.clone());
         let (cell, meters, stop) = (self.cell.clone(), self.meters.clone(), self.stop.clone());
+        let permit = self.permit.clone();
         match self.key.transport {
             Transport::Stream => {
                 let own = venue.ws().map(|ws| ws.urls.clone()).unwrap_or_default();
@@ -234,12 +287,12 @@ impl Start {
                     (Some(url), None) => vec![url.clone()],
                 };
                 let origin = self.key.url.clone();
-                Connection { context, venue, urls, origin, wants, cell, meters, stop }.run().await;
+                Connection { context, venue, urls, origin, wants, cell, meters, permit, stop }.run().await;
             }
             Transport::Poll { interval_ms } => {
                 let interval = Duration::from_millis(interval_ms.unsigned_abs());
                 let url = self.key.url.clone();
-                Poll { context, venue, url, interval, wants, cell, meters, stop }.run().await;
+                Poll { context, venue, url, interval, wants, cell, meters, permit, stop }.run().await;
             }
         }
     }

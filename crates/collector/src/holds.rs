@@ -4,7 +4,7 @@
 use crate::{context::Context, limiter::Hosts};
 use market::Timestamp;
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use store::{Hold, Store, StoreError};
+use store::{Hold, Rows, StoreError};
 use tokio_util::sync::CancellationToken;
 
 /// One write may take so long; also the last one, while the program ends.
@@ -13,20 +13,21 @@ const WRITE_MAX: Duration = Duration::from_secs(2);
 /// No venue is believed for longer, and no clock that was wrong when the hold was written.
 const HOLD_MS_MAX: i64 = 86_400_000;
 
-/// Holds the hosts that were held when the program ended.
-pub async fn restore(store: &dyn Store, hosts: &Hosts, now: Timestamp) -> Result<(), StoreError> {
+/// Holds the hosts that were held when the program ended, or that another collector was asked to leave alone.
+pub async fn restore(store: &dyn Rows, hosts: &Hosts, now: Timestamp) -> Result<(), StoreError> {
     for hold in store.holds().await? {
         let until = hold.until.min(now.plus_millis(HOLD_MS_MAX));
-        if until > now {
-            tracing::info!(host = %crate::words::plain(&hold.host), until = %until.millis(), "the host asked to be left alone before the start; it is");
-            hosts.host(&hold.host).hold_until(until);
+        let host = hosts.host(&hold.host);
+        if until > now && host.held_until(now).is_none_or(|held| held < until) {
+            tracing::info!(host = %crate::words::plain(&hold.host), until = %until.millis(), "the host asked to be left alone before the start, or asked another collector; it is");
+            host.hold_until(until);
         }
     }
     Ok(())
 }
 
 /// Writes every new hold into the store, until it is stopped; then once more.
-pub async fn keep(store: Arc<dyn Store>, context: Arc<Context>, stop: CancellationToken) {
+pub async fn keep(store: Arc<dyn Rows>, context: Arc<Context>, stop: CancellationToken) {
     let mut changes = context.hosts.changes();
     let mut kept = HashMap::new();
     let mut was_away = false;
@@ -55,7 +56,7 @@ pub async fn keep(store: Arc<dyn Store>, context: Arc<Context>, stop: Cancellati
 }
 
 /// Whether everything that is held now is in the store.
-async fn write(store: &dyn Store, context: &Context, kept: &mut HashMap<String, Timestamp>) -> bool {
+async fn write(store: &dyn Rows, context: &Context, kept: &mut HashMap<String, Timestamp>) -> bool {
     let now = context.clock.now();
     let mut held = context.hosts.held(now);
     kept.retain(|_, until| *until > now);

@@ -3,7 +3,8 @@
 //!
 //! Downwards: [`run`] reads rows and venue files, `plan` says what should run, `fleet` moves what runs there,
 //! `connection` and `poll` keep one connection or loop going, `session` makes one WebSocket and `open` lives it, `subscriptions`
-//! knows what was asked on it, `publish` hands the ticks over. `status` tells how all of it is doing.
+//! knows what was asked on it, `publish` hands the ticks over. `status` tells how all of it is doing. Where several
+//! collectors divide the venues, `sharing` says which are ours, and `permit` keeps back what is another's.
 
 mod answers;
 mod backoff;
@@ -13,14 +14,14 @@ mod cell;
 mod connection;
 mod context;
 mod dial;
+mod divide;
 mod fleet;
-mod guard;
 mod holds;
-mod http;
 mod limiter;
 mod listing;
 mod meters;
 mod open;
+mod permit;
 mod plan;
 mod poll;
 mod probe;
@@ -28,11 +29,12 @@ mod publish;
 mod session;
 mod settings;
 mod shards;
+mod share;
+mod sharing;
 mod status;
 mod subscriptions;
 mod tap;
 mod unread;
-mod words;
 
 pub use backoff::BackoffLimits;
 pub use catalogue::{Catalogue, Found};
@@ -42,21 +44,25 @@ pub use guard::{Blocked, Guard, GuardError, Resolver, SystemResolver};
 pub use listing::{Lister, ListingError};
 pub use plan::{Feed, FeedKey, Plan, PlannedRow, Planner, Transport, UNKNOWN_VENUE, Verdict, Want};
 pub use probe::{Probe, ProbeVerdict, ProbedFrame, probe};
-pub use settings::{Environment, Settings, Timing};
+pub use settings::{Division, Elsewhere, Environment, Settings, Timing};
 
 use broker::Broker;
 use catalogue::Catalogues;
 use clock::Clock;
 use context::Context;
 use fleet::Fleet;
+use guard::words;
+use share::Share;
+use sharing::Sharing;
 use std::{sync::Arc, time::Duration};
-use store::{Store, StoreError, TradeRow, VenueFile};
+use store::{Rows, StoreError, TradeRow, VenueFile};
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Runs until stopped. It never fails: while the store is away the last good rows go on, and at the start it
 /// waits for the store.
 pub async fn run(
-    store: Arc<dyn Store>,
+    store: Arc<dyn Rows>,
     builtin: Catalogue,
     broker: Arc<dyn Broker>,
     clock: Clock,
@@ -81,7 +87,10 @@ pub async fn run(
     let holds_stop = CancellationToken::new();
     let holds = tokio::spawn(holds::keep(store.clone(), context.clone(), holds_stop.clone()));
     let mut holds_tries = HOLDS_TRIES;
+    let (units, seen_units) = watch::channel(None);
+    let (sharing, mut share) = begin_sharing(&store, &context, seen_units, stop.clone());
     let mut fleet = Fleet::new(context.clone());
+    let mut planned: Option<Plan> = None;
     let mut catalogues = Catalogues::new(builtin);
     let mut changes = store.changes();
     let mut store_is_away = false;
@@ -99,7 +108,12 @@ pub async fn run(
                 let catalogue = catalogues.with_files(files).await;
                 let plan = planner.plan(&rows, &catalogue);
                 tracing::info!(rows = plan.rows.len(), feeds = plan.feeds.len(), "rows read");
-                fleet.apply(plan);
+                units.send_if_modified(|known| {
+                    let now = Some(share::units(&plan));
+                    (*known != now).then(|| *known = now).is_some()
+                });
+                fleet.apply_share(&plan, &share.borrow_and_update().clone());
+                planned = Some(plan);
                 None
             }
             Err(error) => {
@@ -118,20 +132,56 @@ pub async fn run(
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = retry => {}
-            changed = changes.changed() => if changed.is_err() {
-                // Whoever watched the store is gone; what runs goes on until we are stopped.
-                stop.cancelled().await;
-                break;
-            },
+        tokio::pin!(retry);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = &mut retry => break,
+                // Whoever watched the store may be gone; what runs goes on until we are stopped.
+                Ok(()) = changes.changed() => break,
+                Ok(()) = share.changed() => apply(&mut fleet, planned.as_ref(), &mut share),
+            }
+        }
+    }
+    // What others divide with us is handed over first; that has a limit of its own.
+    if let Some(mut sharing) = sharing {
+        loop {
+            tokio::select! {
+                _ = &mut sharing => break,
+                Ok(()) = share.changed() => apply(&mut fleet, planned.as_ref(), &mut share),
+            }
         }
     }
     fleet.stop(timing.drain_max * 2).await;
     holds_stop.cancel();
     if let Err(error) = holds.await {
         tracing::error!(%error, "keeping holds failed inside the program");
+    }
+}
+
+/// Where the venues are divided, begins to take part in that; else all are ours.
+fn begin_sharing(
+    store: &Arc<dyn Rows>,
+    context: &Arc<Context>,
+    units: watch::Receiver<sharing::Units>,
+    stop: CancellationToken,
+) -> (Option<JoinHandle<()>>, watch::Receiver<Share>) {
+    match &context.settings.division {
+        None => (None, watch::channel(Share::All).1),
+        Some(division) => {
+            tracing::info!(
+                collector = %context.settings.collector_id,
+                "divides the venues with the other collectors on this store"
+            );
+            let (sharing, share) = Sharing::new(store.clone(), context.clone(), division.clone(), units);
+            (Some(tokio::spawn(sharing.run(stop))), share)
+        }
+    }
+}
+
+fn apply(fleet: &mut Fleet, planned: Option<&Plan>, share: &mut watch::Receiver<Share>) {
+    if let Some(plan) = planned {
+        fleet.apply_share(plan, &share.borrow_and_update().clone());
     }
 }
 
@@ -144,7 +194,7 @@ const HOLDS_TRIES: u32 = 3;
 /// Rows and venue files; at the start, before anybody is asked for anything, the holds too: `holds_tries` is 0 once
 /// they have been read.
 async fn read(
-    store: &dyn Store,
+    store: &dyn Rows,
     context: &Context,
     holds_tries: &mut u32,
 ) -> Result<(Vec<TradeRow>, Vec<VenueFile>), StoreError> {

@@ -85,6 +85,16 @@ impl Host {
         }
     }
 
+    /// Counts turns that somebody else may have taken until now.
+    pub fn assume(&self, kind: Kind, count: u32, now: Timestamp) {
+        let mut state = self.state.lock();
+        let window = match kind {
+            Kind::Connect => &mut state.connects,
+            Kind::Request => &mut state.requests,
+        };
+        (0..count).for_each(|_| window.add(now));
+    }
+
     /// Takes a turn if there is one now; else how long to wait.
     fn try_turn(&self, kind: Kind, limit: Option<Limit>, now: Timestamp) -> Duration {
         let mut state = self.state.lock();
@@ -199,6 +209,18 @@ mod tests {
         host.hold_until(clock.now().plus_millis(10));
         host.turn(Kind::Connect, None, &clock).await;
         assert!(clock.now().millis() >= waited + 30_000, "a shorter hold does not cut a longer one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_another_may_have_done_counts() {
+        let clock = Clock::at(Timestamp::from_millis(0));
+        let host = Hosts::default().host("h:1");
+        let limit = Some(Limit { count: 3, per_ms: 1_000 });
+        host.assume(Kind::Request, 2, clock.now());
+        host.turn(Kind::Request, limit, &clock).await;
+        assert_eq!(clock.now().millis(), 0, "there is room for one");
+        host.turn(Kind::Request, limit, &clock).await;
+        assert!(clock.now().millis() >= 1_050, "and not for two");
     }
 
     #[test]

@@ -1,15 +1,9 @@
 //! Asks a venue for its list of symbols: one guarded request, without the feeds and their limits.
 //! It must not know what is looked for in the list.
 
-use crate::{
-    context::ContextError,
-    dial,
-    guard::Guard,
-    http::{Ask, Client, FetchError},
-    settings::Settings,
-    words,
-};
+use crate::{context::ContextError, settings::Settings, words};
 use clock::Clock;
+use guard::{Ask, Client, FetchError, Guard};
 use std::time::Duration;
 use venue::{Listed, Venue};
 
@@ -38,7 +32,7 @@ impl Lister {
     pub fn new(settings: &Settings, clock: Clock) -> Result<Lister, ContextError> {
         let resolver = settings.resolver.clone();
         let guard = Guard::new(&settings.allow_private, resolver, settings.timing.resolve_timeout);
-        Ok(Lister { http: Client::new(guard, clock, dial::tls()?)? })
+        Ok(Lister { http: Client::new(guard, clock, guard::tls()?)? })
     }
 
     /// The venue's list, within this time. `origin` replaces scheme and host of its address, or all of it.
@@ -55,6 +49,7 @@ impl Lister {
             url: &url,
             headers: &request.headers,
             etag: None,
+            body: None,
             timeout: within,
             body_bytes_max: venue.listing_bytes_max(),
         };

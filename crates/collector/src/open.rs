@@ -58,7 +58,11 @@ impl Open {
         let lifetime = ws.lifetime_ms.map(|ms| ms - fastrand::u64(0..=ms / 10));
         Open {
             reader: session.venue.reader(),
-            publisher: Publisher::new(session.venue.id().clone(), session.context.broker.clone()),
+            publisher: Publisher::new(
+                session.venue.id().clone(),
+                session.context.broker.clone(),
+                session.permit.clone(),
+            ),
             subscriptions: Subscriptions::new(ws.subscribes_by_url, patience),
             said: Vec::new(),
             sent: Window::default(),
@@ -162,6 +166,8 @@ impl Open {
     /// What time asks for; how long it may rest then.
     async fn housekeeping(&mut self) -> Result<Duration, Ended> {
         let now = self.now();
+        // What waited for its permit does not wait for the next frame.
+        self.publisher.flush(now);
         self.judge_silence(now)?;
         if self.retire_at.is_some_and(|at| now >= at) {
             self.replace("lifetime", "the connection reached its age".to_owned());

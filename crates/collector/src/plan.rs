@@ -3,10 +3,10 @@
 
 use crate::{
     catalogue::{Catalogue, Found},
-    guard::Guard,
     settings::Environment,
     words,
 };
+use guard::Guard;
 use market::{Pair, PairSpec, VenueId};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

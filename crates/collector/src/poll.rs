@@ -6,14 +6,14 @@ use crate::{
     backoff::Backoff,
     cell::ConnectionCell,
     context::Context,
-    guard::GuardError,
-    http::{Answer, Ask, FetchError},
     limiter::{Host, Kind},
     meters::Meters,
+    permit::Permit,
     subscriptions::Wants,
     unread::Unread,
     words,
 };
+use guard::{Answer, Ask, FetchError, GuardError};
 use market::{ConnectionState, PairState, Timestamp};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -37,6 +37,8 @@ pub struct Poll {
     pub cell: Arc<ConnectionCell>,
     /// The venue's counters.
     pub meters: Arc<Meters>,
+    /// Lets what it reads pass.
+    pub permit: Arc<Permit>,
     /// Ends it.
     pub stop: CancellationToken,
 }
@@ -57,6 +59,8 @@ struct Round {
     http: Http,
     answers: Answers,
     etags: HashMap<String, String>,
+    /// Whether another collector may have asked the venue until now.
+    is_successor: bool,
 }
 
 /// After so many failures in a row a loop is no faster than its interval, if the venue had work with them. One
@@ -80,8 +84,10 @@ impl Poll {
         let mut backoff = Backoff::new(self.context.settings.timing.backoff);
         let mut random = fastrand::Rng::new();
         let unread = Unread::new(self.venue.clone(), http.secrets(), self.cell.clone());
-        let answers = Answers::new(self.context.clone(), self.venue.clone(), self.meters.clone(), unread);
-        let mut round = Round { http, answers, etags: HashMap::new(), poll: self };
+        let (context, venue, meters) = (self.context.clone(), self.venue.clone(), self.meters.clone());
+        let answers = Answers::new(context, venue, meters, self.permit.clone(), unread);
+        let is_successor = self.context.settings.division.is_some();
+        let mut round = Round { http, answers, etags: HashMap::new(), poll: self, is_successor };
         loop {
             let wants = round.poll.wants.borrow_and_update().clone();
             if round.answers.follow(&wants) {
@@ -137,6 +143,9 @@ impl Round {
         let mut requests = if together.is_empty() { Vec::new() } else { self.http.requests(&together, url) };
         requests
             .extend(alone.iter().flat_map(|symbol| self.http.requests(std::slice::from_ref(symbol), url)));
+        if std::mem::take(&mut self.is_successor) {
+            self.count_predecessor(&requests);
+        }
         let (mut succeeded, mut failed) = (false, None);
         for request in requests {
             match self.ask(&request).await {
@@ -155,6 +164,22 @@ impl Round {
                 Ok(())
             }
             None => Ok(()),
+        }
+    }
+
+    /// Whoever had the venue before asked as we do, the last time just now: with that in mind the budget holds across
+    /// collectors, whatever became of the other.
+    fn count_predecessor(&self, requests: &[Request]) {
+        let Some(budget) = self.http.budget else { return };
+        let interval_ms = u64::try_from(self.poll.interval.as_millis()).unwrap_or(u64::MAX).max(1);
+        let rounds = u32::try_from(budget.per_ms / interval_ms + 1).unwrap_or(u32::MAX);
+        let mut by_host: HashMap<String, u32> = HashMap::new();
+        for url in requests.iter().filter_map(|request| Url::parse(&request.url).ok()) {
+            *by_host.entry(words::address(&url)).or_default() += rounds;
+        }
+        for (host, count) in by_host {
+            let host = self.poll.context.hosts.host(&host);
+            host.assume(Kind::Request, count.min(budget.count), self.now());
         }
     }
 
@@ -179,6 +204,7 @@ impl Round {
             url: &request.url,
             headers: &headers,
             etag: etag.as_deref(),
+            body: None,
             timeout: Duration::from_millis(self.http.timeout_ms),
             body_bytes_max: self.http.body_bytes_max,
         };

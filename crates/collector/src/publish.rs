@@ -1,22 +1,26 @@
 //! Observations become ticks, and the ticks of one frame one batch. It must not know sockets, nor whether a
 //! tick is newer than another: the board decides that.
 
+use crate::permit::{May, Permit};
 use broker::Broker;
-use market::{Flag, Flags, Sequence, Tick, TickBatch, Timestamp, VenueId};
-use std::sync::Arc;
+use market::{Flag, Flags, Newest, Pair, Sequence, Tick, TickBatch, Timestamp, VenueId};
+use std::{collections::HashMap, sync::Arc};
 use venue::Observation;
 
 /// Publishes what one venue says.
 pub struct Publisher {
     venue: VenueId,
     broker: Arc<dyn Broker>,
+    permit: Arc<Permit>,
     ticks: Vec<Tick>,
+    /// The newest of what may not be handed over yet.
+    held: HashMap<Pair, Newest>,
 }
 
 impl Publisher {
     /// A publisher for that venue.
-    pub fn new(venue: VenueId, broker: Arc<dyn Broker>) -> Publisher {
-        Publisher { venue, broker, ticks: Vec::new() }
+    pub fn new(venue: VenueId, broker: Arc<dyn Broker>, permit: Arc<Permit>) -> Publisher {
+        Publisher { venue, broker, permit, ticks: Vec::new(), held: HashMap::new() }
     }
 
     /// Adds an observation to the batch of this frame; `false` if it is none worth publishing: a repetition,
@@ -31,16 +35,34 @@ impl Publisher {
         }
     }
 
-    /// Hands the batch over, if there is anything in it.
+    /// Hands the batch over, if there is anything in it and the permit says so.
     pub fn flush(&mut self, sent_at: Timestamp) {
-        if !self.ticks.is_empty() {
-            let ticks = std::mem::take(&mut self.ticks);
-            self.broker.publish_ticks(TickBatch {
-                v: TickBatch::VERSION,
-                venue: self.venue.clone(),
-                sent_at,
-                ticks,
-            });
+        if self.ticks.is_empty() && self.held.is_empty() {
+            return;
+        }
+        match self.permit.at(sent_at) {
+            May::Publish => {
+                let mut ticks = std::mem::take(&mut self.ticks);
+                if !self.held.is_empty() {
+                    let held = std::mem::take(&mut self.held);
+                    ticks.splice(..0, held.into_values().flat_map(Newest::into_ticks));
+                }
+                self.broker.publish_ticks(TickBatch {
+                    v: TickBatch::VERSION,
+                    venue: self.venue.clone(),
+                    sent_at,
+                    ticks,
+                });
+            }
+            May::Wait => {
+                for tick in self.ticks.drain(..) {
+                    self.held.entry(tick.pair.clone()).or_default().apply(&tick);
+                }
+            }
+            May::Nothing => {
+                self.ticks.clear();
+                self.held.clear();
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One WebSocket's life in words: what it is given, what it tells, and how it ends.
 //! It must not know how it is lived: that is `begin.rs` and then `open.rs`.
 
-use crate::{cell::ConnectionCell, context::Context, meters::Meters, subscriptions::Wants};
+use crate::{cell::ConnectionCell, context::Context, meters::Meters, permit::Permit, subscriptions::Wants};
 use market::Timestamp;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
@@ -30,6 +30,8 @@ pub struct Session {
     pub number: u64,
     /// The venue's counters.
     pub meters: Arc<Meters>,
+    /// Lets what it reads pass.
+    pub permit: Arc<Permit>,
     /// Where what cannot be read is kept.
     pub cell: Arc<ConnectionCell>,
 }

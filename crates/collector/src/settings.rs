@@ -4,9 +4,10 @@
 use crate::{
     backoff::BackoffLimits,
     dial::{Tcp, Wire},
-    guard::{Resolver, SystemResolver},
 };
 use compact_str::CompactString;
+use guard::{Resolver, SystemResolver};
+use market::VenueId;
 use std::{sync::Arc, time::Duration};
 
 /// Reads one variable of the environment; what it gives is a secret.
@@ -29,8 +30,30 @@ pub struct Settings {
     pub resolver: Arc<dyn Resolver>,
     /// The way to addresses for streams.
     pub wire: Arc<dyn Wire>,
+    /// How the venues are divided among several collectors; `None` = this one is alone and runs them all.
+    pub division: Option<Division>,
     /// Knobs of time.
     pub timing: Timing,
+}
+
+/// How the venues are divided among several collectors, by leases in the store.
+#[derive(Clone)]
+pub struct Division {
+    /// Begins the name of every lease: those of one name divide among each other.
+    pub scope: String,
+    /// What other collectors are heard to do about a venue.
+    pub elsewhere: Arc<dyn Fn(&VenueId) -> Elsewhere + Send + Sync>,
+}
+
+/// What other collectors are heard to do about a venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// No other has live data of it.
+    Nothing,
+    /// Another has some.
+    Partly,
+    /// Every connection that another has to it is live.
+    Live,
 }
 
 impl Settings {
@@ -44,6 +67,7 @@ impl Settings {
             expire_after_ms: None,
             resolver: Arc::new(SystemResolver),
             wire: Arc::new(Tcp),
+            division: None,
             timing: Timing::default(),
         }
     }
@@ -86,6 +110,14 @@ pub struct Timing {
     pub store_retry: Duration,
     /// Without `Retry-After`, a venue that says "too many" is left alone for this long.
     pub rate_limited_pause: Duration,
+    /// How long a lease of a venue is kept without being prolonged.
+    pub lease_keep: Duration,
+    /// How often leases are prolonged and looked at.
+    pub lease_look: Duration,
+    /// A venue that should move here, and is not live here within this time, stays where it is.
+    pub prepare_max: Duration,
+    /// Whoever stops goes on for at most this long, until others have what it had.
+    pub hand_over_max: Duration,
 }
 
 impl Default for Timing {
@@ -103,6 +135,11 @@ impl Default for Timing {
             status_gap: Duration::from_millis(100),
             store_retry: Duration::from_secs(2),
             rate_limited_pause: Duration::from_secs(60),
+            // Two looks may fail, and a dead collector's venues are live elsewhere within ten seconds all the same.
+            lease_keep: Duration::from_secs(6),
+            lease_look: Duration::from_secs(1),
+            prepare_max: Duration::from_secs(30),
+            hand_over_max: Duration::from_secs(4),
         }
     }
 }

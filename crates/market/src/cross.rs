@@ -1,6 +1,7 @@
 //! Cross rates: a pair that nobody quotes, made through others; inverses; and conversion of amounts.
 //! It must not assume that two assets are worth the same (USDT is not USD), nor know where rates are kept.
 
+use crate::rate::CACHE_ONLY;
 use crate::{Asset, Basis, Leg, Pair, Price, Rate, RateState, Sign, Timestamp, VenueId, wide::Wide};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -187,7 +188,7 @@ pub fn cross<L: AsRef<Rate>>(pair: &Pair, steps: &[Step<L>]) -> Option<Rate> {
 /// The words of several rates as those of one: each once, venues first, in the order of the contract.
 pub fn merge_degraded<'a>(all: impl Iterator<Item = &'a [String]>) -> Vec<String> {
     let rank = |word: &str| {
-        ["cache_only", "few_sources", "clock_skew"].iter().position(|w| *w == word).map_or(0, |at| at + 1)
+        [CACHE_ONLY, "few_sources", "clock_skew"].iter().position(|w| *w == word).map_or(0, |at| at + 1)
     };
     let mut words: Vec<String> = all.flatten().cloned().collect();
     words.sort_unstable_by(|a, b| (rank(a), a).cmp(&(rank(b), b)));

@@ -1,6 +1,7 @@
 //! Making a rate: the ticks of all venues of a pair become one answer, by the rules of the contract.
 //! It must not know where the ticks are kept, nor which venue is which.
 
+use crate::rate::CACHE_ONLY;
 use crate::{Basis, Flag, Pair, Price, Rate, RateState, Seen, Sign, Source, TickView, Timestamp, VenueId};
 use rust_decimal::Decimal;
 
@@ -362,7 +363,7 @@ fn degraded(
     }
     words.sort_unstable();
     if used > 0 && used == cached {
-        words.push("cache_only".to_owned());
+        words.push(CACHE_ONLY.to_owned());
     }
     if sources_min > 1 && used < sources_min {
         words.push("few_sources".to_owned());

@@ -114,3 +114,13 @@ pub struct Rate {
     /// When the state changes by time alone, if nothing else happens.
     pub changes_at: Option<Timestamp>,
 }
+
+impl Rate {
+    /// Whether it, or a leg of it, rests on the cache alone: no venue has said it since the start.
+    pub fn is_cached(&self) -> bool {
+        self.degraded.iter().any(|word| word == CACHE_ONLY)
+    }
+}
+
+/// The word in `degraded` for a rate that rests on the cache alone.
+pub(crate) const CACHE_ONLY: &str = "cache_only";

@@ -60,6 +60,26 @@ pub enum Command {
     /// Create or upgrade the store, and end.
     #[command(before_help = include_str!("../help/migrate.txt"))]
     Migrate(StoreArgs),
+    /// Make the passwords of a deployment on servers, and the files that need them.
+    #[command(before_help = include_str!("../help/init.txt"))]
+    Init(InitArgs),
+}
+
+/// `rates init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where the secrets lie; what is there is kept.
+    #[arg(long, value_name = "DIR")]
+    pub secrets: PathBuf,
+    /// Where PostgreSQL will be found.
+    #[arg(long, value_name = "HOST:PORT", default_value = "postgres:5432")]
+    pub postgres: String,
+    /// Where RabbitMQ will be found.
+    #[arg(long, value_name = "HOST:PORT", default_value = "rabbitmq:5672")]
+    pub rabbitmq: String,
+    /// Where Redis will be found.
+    #[arg(long, value_name = "HOST:PORT", default_value = "redis:6379")]
+    pub redis: String,
 }
 
 /// The server to ask.

@@ -6,8 +6,8 @@ use crate::{
     secret::{Address, Secret},
     span,
     values::{
-        LogFormat, Role, address, filter, format, list, networks, pairs, prefix, rate_limit, retention,
-        roles, same_as, socket, span_ms, text,
+        LogFormat, Role, TrustedRoots, address, filter, format, networks, pairs, prefix, rate_limit,
+        retention, roles, same_as, secret, socket, span_ms, text, token, trusted_roots, users,
     },
 };
 use ipnet::IpNet;
@@ -28,6 +28,7 @@ pub const KEYS: &[Key] = &[
     Key { name: "prefix", customary: None },
     Key { name: "venues_dir", customary: None },
     Key { name: "allow_private", customary: None },
+    Key { name: "tls.ca_file", customary: None },
     Key { name: "stale_after", customary: None },
     Key { name: "expire_after", customary: None },
     Key { name: "ready_pairs", customary: None },
@@ -39,14 +40,12 @@ pub const KEYS: &[Key] = &[
     Key { name: "retention.1m", customary: None },
     Key { name: "retention.1h", customary: None },
     Key { name: "retention.1d", customary: None },
+    Key { name: "bot.token", customary: Some("TELEGRAM_BOT_TOKEN") },
+    Key { name: "bot.api_url", customary: Some("TELEGRAM_API_URL") },
     Key { name: "bot.admins", customary: None },
     Key { name: "bot.webhook_url", customary: None },
     Key { name: "bot.webhook_secret", customary: None },
 ];
-
-/// Keys of the contract whose part of the product is not in this version: they are read, so that one file serves
-/// every version, and said to have no effect.
-const LATER: &[&str] = &["bot.admins", "bot.webhook_url", "bot.webhook_secret"];
 
 /// The configuration in force.
 #[derive(Debug, Clone)]
@@ -63,6 +62,8 @@ pub struct Config {
     pub cache: Address,
     /// Begins the names of everything on shared servers.
     pub prefix: String,
+    /// Whose certificates are believed when the store, the broker or the cache is reached by TLS, beside the public ones.
+    pub trusted_roots: Option<TrustedRoots>,
     /// How long candles of a minute, an hour and a day are kept; `None` = for ever.
     pub retention: [Option<Duration>; 3],
     /// More venue files.
@@ -85,10 +86,27 @@ pub struct Config {
     pub log_filter: String,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// The bot.
+    pub bot: BotConfig,
     /// What is odd but no mistake, for the log.
     pub warnings: Vec<String>,
     /// Every key with its value and source, for `config print`.
     pub shown: Vec<Shown>,
+}
+
+/// What the bot is told.
+#[derive(Debug, Clone, Default)]
+pub struct BotConfig {
+    /// Telegram's token; without it Telegram is off.
+    pub token: Option<bot::Token>,
+    /// Where the Bot API is, if not where it usually is.
+    pub api_url: Option<String>,
+    /// The users who may give an operator's commands.
+    pub admins: Vec<i64>,
+    /// Where Telegram brings updates; without it they are asked for.
+    pub webhook_url: Option<String>,
+    /// What it brings along.
+    pub webhook_secret: Option<Secret>,
 }
 
 /// A key as it is shown: secrets starred, passwords left out.
@@ -198,6 +216,12 @@ impl Reading {
             |dir| dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default(),
         );
         let allow_private = self.key("allow_private", Vec::new(), networks, |all| join(all));
+        let trusted_roots = self.key(
+            "tls.ca_file",
+            None,
+            |value| trusted_roots(value).map(Some),
+            |roots| roots.as_ref().map(|roots| roots.file.clone()).unwrap_or_default(),
+        );
         let stale_after_ms = self.key("stale_after", 30_000, span_ms, |ms| span::show_ms(*ms));
         let tenfold = stale_after_ms.saturating_mul(10);
         let expire_after_ms = self.key("expire_after", tenfold, span_ms, |ms| span::show_ms(*ms));
@@ -221,19 +245,17 @@ impl Reading {
         let mut kept = |key, default| self.key(key, default, retention, |kept| show_retention(*kept));
         let retention =
             [kept("retention.1m", usual[0]), kept("retention.1h", usual[1]), kept("retention.1d", usual[2])];
-        for key in LATER.iter().copied() {
-            let secret = key == "bot.webhook_secret";
-            self.key(
-                key,
-                None,
-                |v| list(v).map(|all| Some(all.join(","))),
-                |value| match value {
-                    Some(value) if secret => Secret::new(value.clone()).to_string(),
-                    Some(value) => value.clone(),
-                    None => String::new(),
-                },
-            );
-        }
+        let shown = |secret: &Option<Secret>| secret.as_ref().map(ToString::to_string).unwrap_or_default();
+        let plain = |value: &Option<String>| value.clone().unwrap_or_default();
+        let bot = BotConfig {
+            token: self.key("bot.token", None, token, |token| {
+                token.as_ref().map(|token| format!("{token:?}")).unwrap_or_default()
+            }),
+            api_url: self.key("bot.api_url", None, |v| text(v).map(Some), plain),
+            admins: self.key("bot.admins", Vec::new(), users, |all| join(all)),
+            webhook_url: self.key("bot.webhook_url", None, |v| text(v).map(Some), plain),
+            webhook_secret: self.key("bot.webhook_secret", None, secret, shown),
+        };
         if expire_after_ms < stale_after_ms {
             let place =
                 self.layers.value("expire_after").map_or(Source::Default, |(_, source)| source.clone());
@@ -244,12 +266,7 @@ impl Reading {
                 reason,
             });
         }
-        let mut warnings = std::mem::take(&mut self.layers.warnings);
-        for key in LATER {
-            if let Some((_, source)) = self.layers.value(key) {
-                warnings.push(format!("{source}: {key} has no effect in this version"));
-            }
-        }
+        let warnings = std::mem::take(&mut self.layers.warnings);
         Config {
             listen,
             roles,
@@ -257,6 +274,7 @@ impl Reading {
             broker,
             cache,
             prefix,
+            trusted_roots,
             retention,
             venues_dir,
             allow_private,
@@ -268,6 +286,7 @@ impl Reading {
             trusted_proxies,
             log_filter,
             log_format,
+            bot,
             warnings,
             shown: std::mem::take(&mut self.shown),
         }
@@ -323,7 +342,7 @@ mod tests {
                 "apy",
                 "RATES_ROLES: roles: \"apy\": no such role; did you mean api?; roles are all",
             ),
-            ("RATES_ROLES", "bot", "RATES_ROLES: roles: \"bot\": this version has no such role yet"),
+            ("RATES_BOT__ADMINS", "ann", "RATES_BOT__ADMINS: bot.admins: \"ann\": write the number"),
             ("RATES_ROLES", ",", "RATES_ROLES: roles: name at least one role"),
             (
                 "RATES_ALLOW_PRIVATE",
@@ -349,7 +368,14 @@ mod tests {
                 "here",
                 "RATES_API__TRUSTED_PROXIES: api.trusted_proxies: \"here\": write",
             ),
+            ("RATES_TLS__CA_FILE", "nowhere.pem", "RATES_TLS__CA_FILE: tls.ca_file: cannot read nowhere.pem"),
+            (
+                "RATES_TLS__CA_FILE",
+                "Cargo.toml",
+                "RATES_TLS__CA_FILE: tls.ca_file: Cargo.toml holds no certificate",
+            ),
             ("DATABASE_URL", "hunter2", "DATABASE_URL: store: an address such as"),
+            ("TELEGRAM_BOT_TOKEN", "hunter2", "TELEGRAM_BOT_TOKEN: bot.token: not a token"),
         ] {
             let errors = load(&[(name, value)], &[]).unwrap_err();
             assert!(errors[0].starts_with(said), "{errors:?}");
@@ -370,13 +396,15 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_not_shown_and_keys_without_effect_are_said() {
-        let set = [("DATABASE_URL", "postgres://u:hunter2@h/d"), ("RATES_BOT__WEBHOOK_SECRET", "hunter2")];
+    fn secrets_are_not_shown() {
+        let set = [
+            ("DATABASE_URL", "postgres://u:hunter2@h/d"),
+            ("RATES_BOT__WEBHOOK_SECRET", "hunter2"),
+            ("TELEGRAM_BOT_TOKEN", "1:hunter2_hunter2_hunter2"),
+        ];
         let config = load(&set, &[]).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
-        assert_eq!(
-            config.warnings,
-            ["RATES_BOT__WEBHOOK_SECRET: bot.webhook_secret has no effect in this version"]
-        );
+        assert_eq!(config.bot.token.unwrap().reveal(), "1:hunter2_hunter2_hunter2");
+        assert_eq!(config.warnings, [""; 0]);
     }
 }

@@ -56,6 +56,7 @@ pub fn demo(args: &DemoArgs) -> Outcome {
             seed: Seed { rows: rows(&simulated), venues: Vec::new() },
             demo: true,
             metrics: seen.metrics.clone(),
+            log_lines: seen.log_lines(),
             clock: Clock::system(),
         };
         let ended = venues_stop.clone();

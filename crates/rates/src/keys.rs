@@ -6,13 +6,10 @@ use crate::{
     exit::{Exit, Failure, Outcome},
     opening,
     output::{self, Form},
-    secret::Secret,
+    random::{self, hex},
 };
 use clock::Clock;
 use sha2::{Digest, Sha256};
-
-/// How many random bytes a key has.
-const KEY_BYTES: usize = 32;
 
 /// What every key begins with, so that a leaked one is recognised.
 const KEY_PREFIX: &str = "rk_";
@@ -26,7 +23,7 @@ pub async fn keys(command: &KeysCommand) -> Outcome {
                 return Err(Failure::say(Exit::Usage, "the name of a key is 1 to 64 characters"));
             }
             let store = opening::store(&store.flags()).await?;
-            let key = new_key()?;
+            let key = random::secret(KEY_PREFIX)?;
             let hash = hex(&Sha256::digest(key.reveal().as_bytes()));
             let id = store.add_api_key(name, &hash, Clock::system().now()).await.map_err(Failure::store)?;
             store.close().await;
@@ -80,33 +77,5 @@ pub async fn keys(command: &KeysCommand) -> Outcome {
             output::say(&format!("key {id} is revoked"));
             Ok(Exit::Ok)
         }
-    }
-}
-
-/// 32 bytes from the operating system's generator, in hex.
-fn new_key() -> Result<Secret, Failure> {
-    let mut bytes = [0u8; KEY_BYTES];
-    rustls::crypto::ring::default_provider()
-        .secure_random
-        .fill(&mut bytes)
-        .map_err(|_| Failure::say(Exit::Failure, "the operating system gives no random bytes"))?;
-    Ok(Secret::new(format!("{KEY_PREFIX}{}", hex(&bytes))))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_differ_and_have_the_form() {
-        let (a, b) = (new_key().unwrap(), new_key().unwrap());
-        assert_ne!(a.reveal(), b.reveal());
-        assert_eq!(a.reveal().len(), KEY_PREFIX.len() + 2 * KEY_BYTES);
-        assert!(a.reveal().strip_prefix(KEY_PREFIX).unwrap().bytes().all(|b| b.is_ascii_hexdigit()));
-        assert_eq!(hex(&Sha256::digest(b"abc"))[..8], *"ba7816bf");
     }
 }

@@ -6,8 +6,8 @@ use market::Timestamp;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::{
-    ApiKey, ApiKeys, Candle, CandleRange, Candles, Interval, Lease, Leases, NewTradeRow, Store, StoreError,
-    TradeInfo, TradeRow, TradeRowChange, VenueFile, VenueFiles,
+    ApiKey, ApiKeys, Candle, CandleRange, Candles, Interval, Lease, Leases, NewTradeRow, Rows, Store,
+    StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile, VenueFiles,
 };
 use tokio::sync::watch;
 
@@ -16,6 +16,8 @@ use tokio::sync::watch;
 pub struct LateStore {
     store: OnceLock<Arc<dyn Store>>,
     changes: watch::Sender<u64>,
+    pub(crate) alerts: watch::Sender<u64>,
+    pub(crate) outbox: watch::Sender<u64>,
 }
 
 /// Why an unopened store gives nothing.
@@ -26,17 +28,28 @@ struct NotYet;
 impl LateStore {
     /// Here it is; whoever waits for changes is told to look. A second store is ignored.
     pub fn fill(self: &Arc<Self>, store: Arc<dyn Store>) {
-        let mut inner = store.changes();
+        let [changes, alerts, outbox] = [store.changes(), store.alert_notices(), store.outbox_notices()];
         if self.store.set(store).is_err() {
             return;
         }
-        self.changes.send_modify(|count| *count += 1);
+        self.hand_on(changes, |late| &late.changes);
+        self.hand_on(alerts, |late| &late.alerts);
+        self.hand_on(outbox, |late| &late.outbox);
+    }
+
+    /// Word of the store is word of ours, and that there is a store is word too.
+    fn hand_on(
+        self: &Arc<Self>,
+        mut inner: watch::Receiver<u64>,
+        ours: fn(&LateStore) -> &watch::Sender<u64>,
+    ) {
+        ours(self).send_modify(|count| *count += 1);
         // Ends when either side is gone.
         let outer = Arc::downgrade(self);
         tokio::spawn(async move {
             while inner.changed().await.is_ok() {
                 let Some(outer) = outer.upgrade() else { return };
-                outer.changes.send_modify(|count| *count += 1);
+                ours(&outer).send_modify(|count| *count += 1);
             }
         });
     }
@@ -137,11 +150,14 @@ impl Leases for LateStore {
     }
 }
 
-#[async_trait]
-impl Store for LateStore {
+impl Rows for LateStore {
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
+}
+
+#[async_trait]
+impl Store for LateStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.opened()?.ping().await
     }

@@ -3,26 +3,33 @@
 
 mod args;
 mod ask;
+mod bot_role;
 mod client;
 mod config;
 mod config_command;
 mod demo;
+mod division;
 mod exit;
 mod fatal;
 mod health;
 mod history;
+mod init;
 mod keys;
 mod known;
+mod late_alerts;
+mod late_chats;
 mod late_orders;
 mod late_store;
 mod layers;
 mod near;
+mod notify;
 mod opening;
 mod output;
 mod pairs;
 mod pairs_everywhere;
 mod pairs_search;
 mod policies;
+mod random;
 mod reach;
 mod replay_command;
 mod roles;
@@ -71,6 +78,7 @@ fn dispatch(command: &Command) -> Outcome {
         Command::Pairs(command) => one_thread(pairs::pairs(command)),
         Command::Venues(command) => one_thread(venues_command::venues(command)),
         Command::Keys(command) => one_thread(keys::keys(command)),
+        Command::Init(args) => init::init(args),
         Command::Migrate(args) => one_thread(migrate(args)),
         Command::Config(args) => config_command::config(args),
         Command::Replay(args) => replay_command::replay(args),

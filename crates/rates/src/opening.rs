@@ -40,9 +40,15 @@ pub async fn store(flags: &Flags) -> Result<Arc<dyn Store>, Failure> {
     open_store(&config(flags)?).await
 }
 
+/// What the configuration says about reaching a store.
+pub fn store_options(config: &Config) -> store::Options {
+    store::Options { trusted_roots: config.trusted_roots.as_ref().map(|roots| roots.pem.clone()) }
+}
+
 /// Opens the store once, within a time limit.
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    let opening = store::open(config.store.reveal(), seed()?);
+    let told = store_options(config);
+    let opening = store::open_with(config.store.reveal(), seed()?, &told);
     match tokio::time::timeout(Duration::from_millis(STORE_MS), opening).await {
         Ok(opened) => opened.map_err(Failure::store),
         Err(_) => Err(Failure::say(Exit::Unavailable, format!("{} does not answer", config.store))),

@@ -44,7 +44,18 @@ async fn list(args: &ListArgs) -> Outcome {
         let cells: Vec<_> = rows.iter().map(|row| as_cells(row, &states)).collect();
         output::rows(
             form,
-            &["ID", "VENUE", "PAIR", "STATE", "ENABLED", "INTERVAL_MS", "STALE_AFTER_MS", "URL", "REASON"],
+            &[
+                "ID",
+                "VENUE",
+                "PAIR",
+                "STATE",
+                "ENABLED",
+                "INTERVAL_MS",
+                "STALE_AFTER_MS",
+                "URL",
+                "COLLECTOR",
+                "REASON",
+            ],
             &cells,
         )
     };
@@ -64,6 +75,7 @@ fn as_cells(row: &TradeRow, states: &States) -> Vec<String> {
         or_empty(&row.interval_ms),
         or_empty(&row.stale_after_ms),
         row.url.as_deref().map(without_password).unwrap_or_default(),
+        states.collector(row.id).unwrap_or_default().to_owned(),
         reason.unwrap_or_default(),
     ]
 }
@@ -80,6 +92,7 @@ fn as_json(row: &TradeRow, states: &States) -> Value {
         "interval_ms": number(&row.interval_ms), "stale_after_ms": number(&row.stale_after_ms),
         "expire_after_ms": number(&row.expire_after_ms),
         "url": row.url.as_deref().map(without_password),
+        "collector": states.collector(row.id),
     })
 }
 

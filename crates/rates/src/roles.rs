@@ -9,10 +9,10 @@ use crate::{
 
 /// Refuses a role alone on a broker that lives in the process: nobody would hear it, or it would hear nobody.
 pub fn check(config: &Config) -> Result<(), Failure> {
-    // A recorder only keeps; without one nothing is missed now.
-    let needed = Role::ALL.iter().filter(|role| **role != Role::Recorder);
+    // A recorder only keeps, and a bot only tells: without them nothing is missed now.
+    let needed = [Role::Collector, Role::Api].into_iter();
     let missing: Vec<&str> =
-        needed.filter(|role| !config.roles.contains(role)).map(|role| role.name()).collect();
+        needed.filter(|role| !config.roles.contains(role)).map(Role::name).collect();
     if missing.is_empty() || !config.broker.has_scheme("memory") {
         return Ok(());
     }
@@ -47,6 +47,7 @@ mod tests {
             ("all", "memory://", true),
             ("collector,api", "memory://", true),
             ("api", "memory://", false),
+            ("bot", "memory://", false),
             ("collector", "MEMORY://", false),
             ("api", "amqp://u:hunter2@host", true),
         ] {

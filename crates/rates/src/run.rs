@@ -35,6 +35,7 @@ pub fn run(args: &RunArgs) -> Outcome {
             seed: opening::seed()?,
             demo: false,
             metrics: seen.metrics.clone(),
+            log_lines: seen.log_lines(),
             clock: Clock::system(),
             config,
         };

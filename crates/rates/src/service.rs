@@ -2,16 +2,19 @@
 //! It must not know what a role does, nor what the command line said.
 
 use crate::{
+    bot_role::{self, BotRole, Telegram},
     config::Config,
+    division,
     exit::{Exit, Failure, Outcome},
     fatal::Tasks,
     health::{Health, known_venues},
     late_store::LateStore,
-    policies, reach, stop,
+    notify, opening, policies, reach, stop,
     values::Role,
     venue_files::VenueFiles,
 };
 use api::{Parts, RateLimit};
+use axum::Router;
 use board::{Board, Options};
 use broker::{Broker, BrokerHealth};
 use cache::Cache;
@@ -50,6 +53,8 @@ pub struct Service {
     pub demo: bool,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+    /// Gives the newest lines of the log.
+    pub log_lines: bot::LogLines,
     /// The time.
     pub clock: Clock,
 }
@@ -59,11 +64,16 @@ impl Service {
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> Outcome {
         let tasks = Tasks::new(stop.clone());
         let config = &self.config;
+        let has_bot = config.roles.contains(&Role::Bot);
+        let telegram = if has_bot { Telegram::of(config)? } else { None };
+        let more = telegram.as_ref().map(Telegram::routes).unwrap_or_default();
         let open = |error: anyhow::Error| Failure::new(Exit::Config, error);
-        let named = broker::Options { prefix: config.prefix.clone() };
+        let trusted_roots = config.trusted_roots.as_ref().map(|roots| roots.pem.clone());
+        let named = broker::Options { prefix: config.prefix.clone(), trusted_roots: trusted_roots.clone() };
         let broker =
             broker::open_with(config.broker.reveal(), &named).await.map_err(|error| open(error.into()))?;
-        let named = cache::Options { prefix: config.prefix.clone(), ..cache::Options::default() };
+        let named =
+            cache::Options { prefix: config.prefix.clone(), trusted_roots, ..cache::Options::default() };
         let cache =
             cache::open_with(config.cache.reveal(), &named).await.map_err(|error| open(error.into()))?;
         let late = Arc::new(LateStore::default());
@@ -80,10 +90,12 @@ impl Service {
         };
         let board = board::follow(broker.clone(), cache.clone(), self.clock, options, stop.clone()).await;
         tasks.run(policies::follow(store.clone(), board.clone()));
-        // Without the role, a process answers for itself only where it was told to listen; else nothing may wait there.
-        if config.roles.contains(&Role::Api) || config.is_set("listen") {
+        // Without the role, a process answers for itself only where it was told to listen, or where Telegram brings
+        // updates; else nothing may wait there.
+        let is_brought_to = has_bot && config.bot.webhook_url.is_some();
+        if config.roles.contains(&Role::Api) || config.is_set("listen") || is_brought_to {
             let health = Health::watch(&tasks, store.clone(), broker.clone(), cache.clone());
-            self.start_api(&tasks, listener, board.clone(), store.clone(), health);
+            self.start_api(&tasks, listener, board.clone(), store.clone(), health, more);
         } else {
             drop(listener);
         }
@@ -93,12 +105,30 @@ impl Service {
         if config.roles.contains(&Role::Collector) {
             // A store that answers at once, as an embedded one does, spares the collector a first try in vain.
             tasks.until(late.is_filled(), STORE_GRACE).await;
-            self.start_collector(&tasks, store.clone(), broker.clone());
+            self.start_collector(&tasks, &board, store.clone(), broker.clone());
             tasks.run(reach::watch(board.clone(), self.venues.clone(), self.environment.clone()));
+        }
+        if has_bot {
+            let role = BotRole {
+                board: board.clone(),
+                store: store.clone(),
+                clock: self.clock,
+                venues: bot_role::titles(&self.venues),
+                telegram,
+                log_lines: self.log_lines.clone(),
+            };
+            let (lease, stop) = (format!("{}:bot", config.prefix), tasks.stop());
+            tasks.run_vital("the bot", async move {
+                role.run(lease, stop).await;
+                Ok(())
+            });
         }
         tasks.run(upkeep(self.metrics.clone(), broker.clone()));
 
+        notify::ready(&tasks);
+
         stop.cancelled().await;
+        notify::stopping();
         let ended = tokio::time::timeout(stop::STOP_WITHIN, async {
             tasks.ended().await;
             broker.close().await;
@@ -124,6 +154,7 @@ impl Service {
         board: Arc<Board>,
         store: Arc<dyn Store>,
         health: Health,
+        more: Router,
     ) {
         let builtin = self.venues.iter().map(|venue| venue.id().to_string()).collect();
         let known = known_venues(tasks, builtin, store.clone());
@@ -152,6 +183,7 @@ impl Service {
                 .map(|per_second| RateLimit { per_second, burst: per_second.saturating_mul(2) }),
             trusted_proxies: self.config.trusted_proxies.clone(),
             build: env!("CARGO_PKG_VERSION"),
+            more,
             ..api::Settings::default()
         };
         let stop = tasks.stop();
@@ -179,6 +211,7 @@ impl Service {
         };
         let mut settings = recorder::Settings::new(format!("recorder-{:08x}", fastrand::u32(..)));
         settings.retention = self.config.retention;
+        settings.lease = format!("{}:recorder", self.config.prefix);
         let stop = tasks.stop();
         tasks.run_vital("the recorder", async move {
             recorder::run(parts, settings, stop).await;
@@ -186,8 +219,16 @@ impl Service {
         });
     }
 
-    fn start_collector(&self, tasks: &Tasks, store: Arc<dyn Store>, broker: Arc<dyn Broker>) {
-        let mut settings = collector::Settings::new(&format!("collector-{:08x}", fastrand::u32(..)));
+    fn start_collector(
+        &self,
+        tasks: &Tasks,
+        board: &Arc<Board>,
+        store: Arc<dyn Store>,
+        broker: Arc<dyn Broker>,
+    ) {
+        let name = format!("collector-{:08x}", fastrand::u32(..));
+        let mut settings = collector::Settings::new(&name);
+        settings.division = division::of(&self.config, &name, board);
         settings.allow_private.clone_from(&self.config.allow_private);
         settings.environment = self.environment.clone();
         settings.stale_after_ms = self.config.is_set("stale_after").then_some(self.config.stale_after_ms);
@@ -218,13 +259,14 @@ async fn open_store(
     late: Arc<LateStore>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
+    let told = opening::store_options(&config);
     let mut wait = Duration::from_millis(250);
-    let mut tries = 0u32;
+    let (mut tries, mut said) = (0u32, None);
     loop {
         tries += 1;
         let opened = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            opened = store::open(config.store.reveal(), seed.clone()) => opened,
+            opened = store::open_with(config.store.reveal(), seed.clone(), &told) => opened,
         };
         match opened {
             Ok(store) => {
@@ -236,8 +278,12 @@ async fn open_store(
                 return Ok(());
             }
             Err(error) if error.is_transient() => {
-                let failure = Failure::store(error);
-                tracing::warn!(store = %config.store, tries, "{failure}; trying again");
+                // Once per change of its words: it may go on for days.
+                let failure = Failure::store(error).to_string();
+                if said.as_ref() != Some(&failure) {
+                    tracing::warn!(store = %config.store, tries, "{failure}; trying again for ever");
+                    said = Some(failure);
+                }
             }
             Err(error) => return Err(Failure::store(error)),
         }

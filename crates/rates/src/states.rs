@@ -25,6 +25,9 @@ pub struct States {
 #[derive(Debug, Deserialize)]
 pub struct VenueState {
     venue: String,
+    /// Who runs it; several by comma.
+    #[serde(default)]
+    pub collector: String,
     /// One word for all its connections.
     #[serde(default)]
     pub state: String,
@@ -73,6 +76,8 @@ struct RowState {
     id: i64,
     state: String,
     reason: Option<String>,
+    #[serde(default)]
+    collector: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,9 +128,18 @@ impl States {
     /// State and reason of a row, by its id alone: a row whose venue is none is told under another name than it
     /// says itself. A demo has rows of its own, which are not those of a store.
     pub fn row(&self, id: i64) -> (String, Option<String>) {
-        let mut rows = self.venues.values().filter(|_| !self.is_demo).flat_map(|venue| &venue.rows);
-        let found = rows.find(|row| row.id == id).cloned();
+        let found = self.find(id).cloned();
         found.map_or((UNKNOWN.to_owned(), None), |row| (row.state, row.reason))
+    }
+
+    /// The collector that runs a row, where that is known.
+    pub fn collector(&self, id: i64) -> Option<&str> {
+        self.find(id)?.collector.as_deref()
+    }
+
+    fn find(&self, id: i64) -> Option<&RowState> {
+        let mut rows = self.venues.values().filter(|_| !self.is_demo).flat_map(|venue| &venue.rows);
+        rows.find(|row| row.id == id)
     }
 }
 
@@ -188,11 +202,12 @@ mod tests {
     #[test]
     fn rows_have_their_server_s_state_or_none() {
         let body = r#"{"venues":[{"v":1,"venue":"a","state":"live","connections":[{"id":"1","last_error":null}],
-            "rows":[{"id":7,"state":"invalid","reason":"url: no"}],"pairs":[{}]},
+            "rows":[{"id":7,"state":"invalid","reason":"url: no","collector":"c1"}],"pairs":[{}]},
             {"venue":"unknown","rows":[{"id":9,"state":"invalid","reason":"venue: is empty"}]}]}"#;
         let states = States::of(serde_json::from_str(body).unwrap());
         assert_eq!(states.row(7), ("invalid".to_owned(), Some("url: no".to_owned())));
         assert_eq!(states.row(8), (UNKNOWN.to_owned(), None));
+        assert_eq!((states.collector(7), states.collector(9)), (Some("c1"), None));
         // Whatever its venue column holds, and be it nothing.
         assert_eq!(states.row(9), ("invalid".to_owned(), Some("venue: is empty".to_owned())));
         let demo = body.replacen('{', "{\"demo\":true,", 1);

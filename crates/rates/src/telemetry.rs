@@ -4,9 +4,14 @@
 use crate::{output, values::LogFormat};
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
 use std::{
+    collections::VecDeque,
     io::{IsTerminal, Write},
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     time::Duration,
 };
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
@@ -22,6 +27,9 @@ const SECONDS: &[f64] = &[
     0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0,
     2.0, 5.0, 10.0,
 ];
+
+/// So many of the newest lines can be shown.
+const RECENT_MAX: usize = 200;
 
 /// Set up: keep it until the end, so that the last lines are written.
 #[derive(Debug)]
@@ -62,10 +70,20 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<Telemetry> {
 }
 
 impl Telemetry {
+    /// Gives the newest lines, the oldest first, without colours.
+    pub fn log_lines(&self) -> Arc<dyn Fn(usize) -> Vec<String> + Send + Sync> {
+        let recent = self.lines.recent.clone();
+        Arc::new(move |count| {
+            let recent = recent.lock();
+            let lines = recent.iter().skip(recent.len().saturating_sub(count));
+            lines.map(|line| without_colours(&String::from_utf8_lossy(line))).collect()
+        })
+    }
+
     /// Waits a moment for the last lines to be written.
     pub fn flush(&self) {
         let (done, written) = sync_channel(1);
-        if self.lines.0.try_send(Line::Flush(done)).is_ok() {
+        if self.lines.out.try_send(Line::Flush(done)).is_ok() {
             let _ = written.recv_timeout(Duration::from_millis(FLUSH_MS));
         }
     }
@@ -88,13 +106,16 @@ enum Line {
 
 /// Hands log lines to a thread of its own, so that a blocked terminal or a full disk never stops the service.
 #[derive(Debug, Clone)]
-struct Lines(SyncSender<Line>);
+struct Lines {
+    out: SyncSender<Line>,
+    recent: Arc<Mutex<VecDeque<Vec<u8>>>>,
+}
 
 impl Lines {
     fn start(out: impl Write + Send + 'static) -> std::io::Result<Lines> {
         let (lines, waiting) = sync_channel(LINES_MAX);
         std::thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&waiting, out))?;
-        Ok(Lines(lines))
+        Ok(Lines { out: lines, recent: Arc::default() })
     }
 }
 
@@ -116,8 +137,13 @@ fn write_lines(waiting: &Receiver<Line>, mut out: impl Write) {
 
 impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        if self.0.try_send(Line::Text(line.to_vec())).is_err() {
+        if self.out.try_send(Line::Text(line.to_vec())).is_err() {
             metrics::counter!("rates_log_lines_dropped_total").increment(1);
+        }
+        let mut recent = self.recent.lock();
+        recent.push_back(line.to_vec());
+        if recent.len() > RECENT_MAX {
+            recent.pop_front();
         }
         Ok(line.len())
     }
@@ -133,6 +159,14 @@ impl<'a> MakeWriter<'a> for Lines {
     fn make_writer(&'a self) -> Lines {
         self.clone()
     }
+}
+
+/// The text without the sequences that colour a terminal.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.split_once('m').map_or(part, |(_, rest)| rest));
+    (first + &rest.collect::<String>()).trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -170,7 +204,7 @@ mod tests {
         out.0.1.notify_all();
         let (done, written) = sync_channel(1);
         // The queue may still be full for a moment: wait for room.
-        lines.0.send(Line::Flush(done)).unwrap();
+        lines.out.send(Line::Flush(done)).unwrap();
         written.recv_timeout(Duration::from_secs(10)).unwrap();
         let kept = out.0.0.lock().unwrap().1.len();
         assert!((LINES_MAX..=LINES_MAX + 1).contains(&kept), "{kept}");

@@ -1,9 +1,15 @@
 //! What the values of the configuration mean: each reader takes a value as written, or says what would be right.
 //! It must not know which key a value stands under.
 
-use crate::{layers::Value, near::did_you_mean, secret::Address, span};
+use crate::{
+    layers::Value,
+    near::did_you_mean,
+    secret::{Address, Secret},
+    span,
+};
 use ipnet::IpNet;
 use market::{Asset, Pair};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::{
     net::{IpAddr, SocketAddr},
     time::Duration,
@@ -18,13 +24,13 @@ pub enum Role {
     Recorder,
     /// Serves HTTP.
     Api,
+    /// Watches alerts, sends what fires, talks on Telegram.
+    Bot,
 }
 
 impl Role {
     /// Every role of this version.
-    pub const ALL: [Role; 3] = [Role::Collector, Role::Recorder, Role::Api];
-    /// Roles of the contract that this version does not have.
-    pub const LATER: [&'static str; 1] = ["bot"];
+    pub const ALL: [Role; 4] = [Role::Collector, Role::Recorder, Role::Api, Role::Bot];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -32,6 +38,7 @@ impl Role {
             Role::Collector => "collector",
             Role::Recorder => "recorder",
             Role::Api => "api",
+            Role::Bot => "bot",
         }
     }
 }
@@ -43,6 +50,30 @@ pub enum LogFormat {
     Human,
     /// One JSON object per line.
     Json,
+}
+
+/// A file of certificates, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedRoots {
+    /// Its name.
+    pub file: String,
+    /// What it holds.
+    pub pem: String,
+}
+
+/// The name of a file of certificates in PEM form. It is read at once, so that a mistake is one of the configuration.
+pub fn trusted_roots(value: &Value) -> Result<TrustedRoots, String> {
+    let file = text(value)?;
+    let pem = std::fs::read_to_string(&file).map_err(|error| format!("cannot read {file}: {error}"))?;
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| format!("{file}: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("{file}: {error}"))?;
+    }
+    if roots.is_empty() {
+        return Err(format!("{file} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"));
+    }
+    Ok(TrustedRoots { file, pem })
 }
 
 /// A text that is not empty.
@@ -84,7 +115,6 @@ pub fn roles(value: &Value) -> Result<Vec<Role>, String> {
     let named = each(value, |name| match Role::ALL.into_iter().find(|role| role.name() == name) {
         Some(role) => Ok(vec![role]),
         None if name == "all" => Ok(Role::ALL.to_vec()),
-        None if Role::LATER.contains(&name) => Err("this version has no such role yet".to_owned()),
         None => {
             let known = Role::ALL.iter().map(|role| role.name());
             let all = known.clone().collect::<Vec<_>>().join(", ");
@@ -160,6 +190,23 @@ pub fn same_as(value: &Value) -> Result<Vec<(Asset, Asset)>, String> {
         let (one, other) = (asset(one)?, asset(other)?);
         if one == other { Err(form()) } else { Ok((one, other)) }
     })
+}
+
+/// Numbers of Telegram's users.
+pub fn users(value: &Value) -> Result<Vec<i64>, String> {
+    let form = "write the number that the bot tells to /id";
+    each(value, |item| item.parse().ok().filter(|id| *id > 0).ok_or_else(|| form.to_owned()))
+}
+
+/// A token of Telegram's.
+pub fn token(value: &Value) -> Result<Option<bot::Token>, String> {
+    let wrong = || "not a token as BotFather gives it: a number, `:`, letters and digits".to_owned();
+    bot::Token::parse(&text(value)?).map(Some).ok_or_else(wrong)
+}
+
+/// A value that is never shown, nor echoed where it is wrong.
+pub fn secret(value: &Value) -> Result<Option<Secret>, String> {
+    text(value).map(|text| Some(Secret::new(text)))
 }
 
 /// A filter of log lines, in the form of `RUST_LOG`.

@@ -64,12 +64,13 @@ async fn list(args: &ListArgs) -> Outcome {
                 state.into(),
                 count(|said| said.connections.len()),
                 count(|said| said.pairs.len()),
+                states.venue(name).map(|said| said.collector.as_str()).into(),
                 error.into(),
             ]
         })
         .collect();
     let form = Form::choose(args.json);
-    let headings = ["NAME", "TITLE", "FROM", "STATE", "CONNECTIONS", "PAIRS", "LAST_ERROR"];
+    let headings = ["NAME", "TITLE", "FROM", "STATE", "CONNECTIONS", "PAIRS", "COLLECTOR", "LAST_ERROR"];
     let text = if form == Form::Json {
         let named = |row: Vec<Value>| -> serde_json::Map<String, Value> {
             headings.iter().map(|h| h.to_ascii_lowercase()).zip(row).collect()

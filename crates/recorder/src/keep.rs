@@ -1,7 +1,12 @@
 //! Follows the ticks and the rates, and hands each to those who keep it.
 //! It must not know how anything is kept.
 
-use crate::{Parts, Settings, candles::Shared, last::Last, publish::Publisher};
+use crate::{
+    Parts, Settings,
+    candles::Shared,
+    last::Last,
+    publish::{Publisher, Turn},
+};
 use board::Next;
 use broker::Delivery;
 use market::{Pair, Price, RateState, Sign, Source, Tick, TickBatch, Timestamp, VenueId};
@@ -69,9 +74,10 @@ pub(crate) async fn follow_rates(
     parts: &Parts,
     accounts: &Shared,
     settings: &Settings,
+    turn: &Turn,
     stop: &CancellationToken,
 ) {
-    let mut publisher = Publisher::new(parts, settings);
+    let mut publisher = Publisher::new(parts, turn);
     let (mut changes, _) = parts.board.changes();
     let mut ticks = tokio::time::interval(settings.publish_every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -79,7 +85,7 @@ pub(crate) async fn follow_rates(
         let next = tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {
-                publisher.publish().await;
+                publisher.publish();
                 continue;
             }
             next = changes.next() => next,

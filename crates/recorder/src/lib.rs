@@ -42,6 +42,10 @@ pub struct Settings {
     pub flush_every: Duration,
     /// At most one rate per pair in this time.
     pub publish_every: Duration,
+    /// The lease that lets one of several recorders publish.
+    pub lease: String,
+    /// How long that is kept; it is prolonged at about a third of that.
+    pub lease_keep: Duration,
 }
 
 impl Settings {
@@ -53,6 +57,8 @@ impl Settings {
             retention: [Some(7 * DAY), Some(366 * DAY), None],
             flush_every: Duration::from_secs(1),
             publish_every: Duration::from_secs(1),
+            lease: "recorder".to_owned(),
+            lease_keep: Duration::from_secs(9),
         }
     }
 }
@@ -61,9 +67,11 @@ impl Settings {
 pub async fn run(parts: Parts, settings: Settings, stop: CancellationToken) {
     let last = last::Last::default();
     let accounts = candles::Shared::default();
+    let turn = publish::Turn::default();
     tokio::join!(
         keep::follow_ticks(&parts, &last, &accounts, &stop),
-        keep::follow_rates(&parts, &accounts, &settings, &stop),
+        keep::follow_rates(&parts, &accounts, &settings, &turn, &stop),
+        turn.keep(&parts, &settings, &stop),
         last.write(&parts, &stop),
         candles::write(&accounts, &parts, &settings, &stop),
         candles::forget(&parts, &settings, &stop),

@@ -1,4 +1,4 @@
-//! The seam that keeps what must survive: `trade_info`, venue files, API keys, candles, leases.
+//! The seam that keeps what must survive: `trade_info`, venue files, API keys, candles, leases, alerts, outbox, chats.
 //! It must not know what a row means to a venue, nor who presents a key.
 //!
 //! # How to add a backend
@@ -19,32 +19,65 @@
 //! 3. If it changes `trade_info`, begin its name with `trade_info` and let it touch nothing else: those steps are
 //!    taken again when an operator has dropped that table.
 
+mod alert_rows;
+mod alert_sql;
+mod alerts;
 mod candle;
+mod chat_rows;
+mod chat_sql;
+mod chats;
 mod holds;
 mod lease;
+mod lock;
+mod notices;
 mod orders;
+mod outbox;
+mod outbox_rows;
+mod outbox_sql;
+mod owner;
 mod policies;
 mod postgres;
+mod postgres_alerts;
+mod postgres_chats;
 mod postgres_orders;
+mod postgres_outbox;
 mod postgres_schema;
+mod postgres_subscriptions;
 mod postgres_tables;
 mod postgres_watch;
 mod sql;
 mod sqlite;
+mod sqlite_alerts;
+mod sqlite_chats;
 mod sqlite_orders;
+mod sqlite_outbox;
 mod sqlite_schema;
+mod sqlite_subscriptions;
 mod sqlite_tables;
 mod sqlite_watch;
 mod steps;
+mod subscription_rows;
+mod subscriptions;
 mod tables;
+mod webhooks;
 
+pub use alerts::{
+    ALERTS_MAX, AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Fire, NewAlert,
+};
 pub use candle::{
     CANDLES_MAX, CANDLES_REMOVED_MAX, Candle, CandleKey, CandleRange, Candles, Interval, IntervalError,
 };
-pub use lease::{Lease, Leases};
-
+pub use chats::{BotState, ChatCount, ChatRow, Chats};
 pub use holds::{Hold, Holds};
+pub use lease::{Lease, Leases};
+pub use outbox::{
+    MESSAGES_MAX, Message, MessageFilter, MessageState, NewMessage, Outbox, OutboxDepth, Outcome,
+    PRIORITY_ALERT, PRIORITY_BULK, PRIORITY_NORMAL, Settlement,
+};
+pub use owner::Owner;
 pub use policies::{PairPolicies, PairPolicyRow};
+pub use subscriptions::{NewSubscription, SubscriptionRow, Subscriptions};
+pub use webhooks::{WebhookRow, Webhooks};
 
 use async_trait::async_trait;
 use market::{Timestamp, VenueId};
@@ -97,9 +130,24 @@ impl StoreError {
 /// `postgresql://…`. A server that does not answer is [`StoreError::Unavailable`]: try again. Once opened, a store
 /// outlives its server: calls fail within seconds while it is away, and work again once it is back.
 pub async fn open(url: &str, seed: Seed) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(url, seed, &Options::default()).await
+}
+
+/// What a store is told beside its address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Certificates in PEM form: whoever they vouch for is trusted beside those whom everybody trusts. With them,
+    /// `sslmode=require` asks for a certificate that they vouch for, as libpq does.
+    pub trusted_roots: Option<String>,
+}
+
+/// The same, with options.
+pub async fn open_with(url: &str, seed: Seed, options: &Options) -> Result<Arc<dyn Store>, StoreError> {
     match url.split(':').next().unwrap_or_default() {
         "sqlite" if url.contains(':') => Ok(Arc::new(sqlite::open(url, seed).await?)),
-        "postgres" | "postgresql" if url.contains(':') => Ok(Arc::new(postgres::open(url, seed).await?)),
+        "postgres" | "postgresql" if url.contains(':') => {
+            Ok(Arc::new(postgres::open(url, seed, options).await?))
+        }
         // Only what stands before the first colon is shown: whatever follows may hold a password.
         scheme => Err(StoreError::Address { url: format!("{scheme}:…") }),
     }
@@ -254,12 +302,19 @@ pub trait ApiKeys: Send + Sync {
     async fn api_key_by_hash(&self, hash: &str) -> Result<Option<ApiKey>, StoreError>;
 }
 
-/// A store: all its tables, and word of changes by anybody.
-#[async_trait]
-pub trait Store: TradeInfo + VenueFiles + ApiKeys + Candles + Leases + PairPolicies + Holds {
+/// What the collector works from, and word of changes by anybody. A part of a store, so that whoever needs no more
+/// can be given no more.
+pub trait Rows: TradeInfo + VenueFiles + Leases + Holds {
     /// Changes its value after every change to `trade_info`, `venue` or `pair_policy`, whoever made it, a foreign SQL client
     /// included, within a second. A reader re-reads what it needs.
     fn changes(&self) -> tokio::sync::watch::Receiver<u64>;
+}
+
+/// A store: all its tables.
+#[async_trait]
+pub trait Store:
+    Rows + ApiKeys + Candles + PairPolicies + Alerts + Outbox + Chats + BotState + Subscriptions + Webhooks
+{
     /// Whether it answers, within a second.
     async fn ping(&self) -> Result<(), StoreError>;
     /// Ends background work and closes connections.

@@ -1,9 +1,11 @@
 //! `postgres://USER@HOST/NAME`: the store for many processes: opening it, and what its errors mean.
 //! It must not know what the tables are for.
 
-use crate::{Seed, Store, StoreError, postgres_schema, postgres_watch, sql};
+use crate::lock::Lock;
+use crate::notices::Notices;
+use crate::{Options, Rows, Seed, Store, StoreError, postgres_schema, postgres_watch, sql};
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode, Postgres};
 use sqlx::{ConnectOptions, Connection, Transaction};
 use std::str::FromStr;
 use std::time::Duration;
@@ -24,28 +26,32 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// A server has a hundred connections by default, and there are several processes of ours.
 const CONNECTIONS_MAX: u32 = 8;
 const IDLE_MAX: Duration = Duration::from_secs(300);
-/// Who merges candles holds this lock: a number of our own, in the space of the database's advisory locks.
-const CANDLE_LOCK: i64 = 0x7261_7465_7301;
 
 /// A store on a server.
 pub(crate) struct PostgresStore {
     pub(crate) pool: PgPool,
-    changes: watch::Sender<u64>,
+    pub(crate) notices: Notices,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 /// Connects, brings the schema up to date, and seeds a new `trade_info`.
-pub(crate) async fn open(url: &str, seed: Seed) -> Result<PostgresStore, StoreError> {
-    match timeout(OPEN_MAX, open_unbounded(url, seed)).await {
+pub(crate) async fn open(url: &str, seed: Seed, told: &Options) -> Result<PostgresStore, StoreError> {
+    match timeout(OPEN_MAX, open_unbounded(url, seed, told)).await {
         Ok(opened) => opened,
         Err(elapsed) => Err(StoreError::Unavailable(elapsed.into())),
     }
 }
 
-async fn open_unbounded(url: &str, seed: Seed) -> Result<PostgresStore, StoreError> {
+async fn open_unbounded(url: &str, seed: Seed, told: &Options) -> Result<PostgresStore, StoreError> {
     // What cannot be read is not shown: the password may stand anywhere in it.
-    let options = PgConnectOptions::from_str(url).map_err(|error| refused("postgres://…", error))?;
+    let mut options = PgConnectOptions::from_str(url).map_err(|error| refused("postgres://…", error))?;
+    if let Some(roots) = &told.trusted_roots {
+        options = options.ssl_root_cert_from_pem(roots.clone().into_bytes());
+        if matches!(options.get_ssl_mode(), PgSslMode::Require) {
+            options = options.ssl_mode(PgSslMode::VerifyCa);
+        }
+    }
     let shown = shown(&options);
     let options = options
         .application_name("rates")
@@ -63,15 +69,15 @@ async fn open_unbounded(url: &str, seed: Seed) -> Result<PostgresStore, StoreErr
         .idle_timeout(IDLE_MAX)
         .max_lifetime(None)
         .connect_lazy_with(options.clone());
-    let (changes, _) = watch::channel(0);
+    let notices = Notices::default();
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let watcher = postgres_watch::Watcher::new(options, changes.clone())
+    let watcher = postgres_watch::Watcher::new(options, notices.clone())
         .await
         .map_err(|error| StoreError::Unavailable(error.into()))?;
     let stopped = stop.clone();
     tasks.spawn(async move { stopped.run_until_cancelled(Box::pin(watcher.run())).await });
     tasks.close();
-    Ok(PostgresStore { pool, changes, stop, tasks })
+    Ok(PostgresStore { pool, notices, stop, tasks })
 }
 
 /// The address without its password and parameters.
@@ -105,20 +111,25 @@ impl PostgresStore {
         }
     }
 
-    /// Begins a transaction during which no other of ours merges candles.
-    pub(crate) async fn begin_alone(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    /// Begins a transaction during which no other of ours has that lock.
+    pub(crate) async fn begin_alone(
+        &self,
+        lock: Lock<'_>,
+    ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let mut alone = self.pool.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(CANDLE_LOCK).execute(&mut *alone).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock.number()).execute(&mut *alone).await?;
         Ok(alone)
+    }
+}
+
+impl Rows for PostgresStore {
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.notices.changes.subscribe()
     }
 }
 
 #[async_trait]
 impl Store for PostgresStore {
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
     async fn ping(&self) -> Result<(), StoreError> {
         let ping = sqlx::query(sql::PING).fetch_one(&self.pool);
         match timeout(PING_MAX, ping).await {

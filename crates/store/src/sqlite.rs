@@ -1,7 +1,9 @@
 //! `sqlite://FILE`: the store for one machine: opening it, and what its errors mean.
 //! It must not know what the tables are for.
 
-use crate::{Seed, Store, StoreError, sql, sqlite_schema, sqlite_watch};
+use crate::lock::Lock;
+use crate::notices::Notices;
+use crate::{Rows, Seed, Store, StoreError, sql, sqlite_schema, sqlite_watch};
 use async_trait::async_trait;
 use sqlx::Transaction;
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
@@ -30,7 +32,7 @@ pub(crate) struct SqliteStore {
     pub(crate) pool: SqlitePool,
     /// The file and what it was when it was opened; none in memory.
     file: Option<(PathBuf, FileId)>,
-    changes: watch::Sender<u64>,
+    pub(crate) notices: Notices,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -72,13 +74,13 @@ async fn open_unbounded(url: &str, seed: Seed) -> Result<SqliteStore, StoreError
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_lazy_with(options.clone());
-    let (changes, _) = watch::channel(0);
+    let notices = Notices::default();
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let watcher = sqlite_watch::Watcher::new(connection, options, changes.clone()).await;
+    let watcher = sqlite_watch::Watcher::new(connection, options, notices.clone()).await;
     let stopped = stop.clone();
     tasks.spawn(async move { stopped.run_until_cancelled(watcher.run()).await });
     tasks.close();
-    Ok(SqliteStore { pool, file, changes, stop, tasks })
+    Ok(SqliteStore { pool, file, notices, stop, tasks })
 }
 
 impl SqliteStore {
@@ -108,7 +110,10 @@ impl SqliteStore {
     }
 
     /// Begins a transaction during which nobody else writes.
-    pub(crate) async fn begin_alone(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    pub(crate) async fn begin_alone(
+        &self,
+        _lock: Lock<'_>,
+    ) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.pool.begin_with("BEGIN IMMEDIATE").await
     }
 
@@ -126,12 +131,14 @@ impl SqliteStore {
     }
 }
 
+impl Rows for SqliteStore {
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.notices.changes.subscribe()
+    }
+}
+
 #[async_trait]
 impl Store for SqliteStore {
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
     async fn ping(&self) -> Result<(), StoreError> {
         self.check_file()?;
         let ping = sqlx::query(sql::PING).fetch_one(&self.pool);

@@ -1,10 +1,10 @@
 //! Tells of changes to a SQLite file by anybody: our own connections, other processes, a foreign SQL client.
 //! It must not know what the change was, only that there was one.
 
+use crate::notices::{Notices, tell};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 /// How often it looks: a look costs some 20 µs.
@@ -27,6 +27,10 @@ struct Seen {
     data_version: i64,
     /// How many changes to followed tables there were; `None` if nobody counts them (any more).
     changes: Option<i64>,
+    /// The newest change of an alert; likewise.
+    alert: Option<i64>,
+    /// The newest message; likewise.
+    message: Option<i64>,
 }
 
 /// Looks at the file on a connection of its own: `data_version` does not tell of one's own commits.
@@ -34,7 +38,7 @@ pub(crate) struct Watcher {
     connection: Option<SqliteConnection>,
     options: SqliteConnectOptions,
     seen: Option<Seen>,
-    changes: watch::Sender<u64>,
+    notices: Notices,
     failures: u32,
 }
 
@@ -43,10 +47,10 @@ impl Watcher {
     pub(crate) async fn new(
         mut connection: SqliteConnection,
         options: SqliteConnectOptions,
-        changes: watch::Sender<u64>,
+        notices: Notices,
     ) -> Watcher {
         let seen = look(&mut connection, None).await.ok();
-        Watcher { connection: Some(connection), options, seen, changes, failures: 0 }
+        Watcher { connection: Some(connection), options, seen, notices, failures: 0 }
     }
 
     /// Looks for ever; the caller stops it.
@@ -89,15 +93,23 @@ impl Watcher {
             none => none.insert(connect(&self.options).await?),
         };
         let now = look(connection, self.seen).await?;
-        let is_changed = match self.seen {
-            Some(seen) if seen.data_version == now.data_version => false,
-            Some(seen) => now.changes.is_none() || seen.changes != now.changes,
-            None => true,
-        };
-        self.seen = Some(now);
-        if is_changed {
-            self.changes.send_modify(|count| *count += 1);
+        match self.seen {
+            Some(seen) if seen.data_version == now.data_version => {}
+            Some(seen) => {
+                let is_changed = |before: Option<i64>, after: Option<i64>| after.is_none() || before != after;
+                for (before, after, notice) in [
+                    (seen.changes, now.changes, &self.notices.changes),
+                    (seen.alert, now.alert, &self.notices.alerts),
+                    (seen.message, now.message, &self.notices.outbox),
+                ] {
+                    if is_changed(before, after) {
+                        tell(notice);
+                    }
+                }
+            }
+            None => self.notices.doubt(),
         }
+        self.seen = Some(now);
         Ok(())
     }
 }
@@ -120,5 +132,12 @@ async fn look(connection: &mut SqliteConnection, seen: Option<Seen>) -> Result<S
         }
         Err(error) => return Err(error),
     };
-    Ok(Seen { data_version, changes })
+    let newest =
+        "SELECT (SELECT coalesce(max(seq), 0) FROM alert_change), (SELECT coalesce(max(id), 0) FROM outbox)";
+    let (alert, message) = match sqlx::query_as::<_, (i64, i64)>(newest).fetch_one(&mut *connection).await {
+        Ok((alert, message)) => (Some(alert), Some(message)),
+        Err(sqlx::Error::Database(_)) => (None, None),
+        Err(error) => return Err(error),
+    };
+    Ok(Seen { data_version, changes, alert, message })
 }

@@ -17,6 +17,10 @@ macro_rules! steps {
             (4, "candle", include_str!(concat!("../migrations/", $backend, "/0004_candle.sql"))),
             (5, "lease", include_str!(concat!("../migrations/", $backend, "/0005_lease.sql"))),
             (6, "hold", include_str!(concat!("../migrations/", $backend, "/0006_hold.sql"))),
+            (7, "alert", include_str!(concat!("../migrations/", $backend, "/0007_alert.sql"))),
+            (8, "outbox", include_str!(concat!("../migrations/", $backend, "/0008_outbox.sql"))),
+            (9, "chat", include_str!(concat!("../migrations/", $backend, "/0009_chat.sql"))),
+            (10, "webhook", include_str!(concat!("../migrations/", $backend, "/0010_webhook.sql"))),
         ]
     };
 }

@@ -30,6 +30,7 @@ macro_rules! tables {
     ($store:ty, $database:ty, $row:ty, $now:literal) => {
         use crate::candle::{self, Candle, CandleRange, Candles, Interval};
         use crate::lease::{self, Lease, Leases};
+        use crate::lock::Lock;
         use crate::tables::{CANDLES_AT_ONCE, DUPLICATE_ROW, switch, time, venue_name};
         use crate::{
             ApiKey, ApiKeys, NewTradeRow, Seed, StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile,
@@ -233,7 +234,7 @@ macro_rules! tables {
 
         /// Merges in the program, which compares prices exactly, while no other process writes candles.
         async fn put_candles(store: &$store, mut new: Vec<Candle>) -> Result<(), sqlx::Error> {
-            let mut alone = store.begin_alone().await?;
+            let mut alone = store.begin_alone(Lock::Candles).await?;
             let mut known = QueryBuilder::<$database>::new(sql::CANDLES_BY_KEY);
             known.push_values(&new, |mut row, candle| {
                 row.push_bind(venue_name(&candle.key.venue))

@@ -5,8 +5,8 @@ use market::Timestamp;
 use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
-use store::{NewTradeRow, Seed, Store, StoreError};
-use testkit::servers::Postgres;
+use store::{Fire, MessageFilter, NewAlert, NewMessage, NewTradeRow, Seed, Store, StoreError};
+use testkit::servers::{Postgres, TestCa};
 use testkit::{FaultProxy, Line};
 use tokio::time::{Instant, timeout};
 
@@ -294,5 +294,117 @@ async fn a_server_killed_in_mid_migration_is_harmless() {
         let store = store::open(&url, seed()).await.unwrap();
         assert_eq!(store.trade_rows().await.unwrap().len(), 2);
         store.close().await;
+    }
+}
+
+/// A line that breaks at any moment of firing: afterwards each alert has fired and has its message, or neither; fired
+/// again, each has fired once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_breaks_while_alerts_fire_leaves_each_whole() {
+    let url = SHARED.database().unwrap();
+    let direct = open(&url).await;
+    let proxy = FaultProxy::start(([127, 0, 0, 1], SHARED.port()).into()).await;
+    let port = |port: u16| format!(":{port}/");
+    let store = open(&url.replace(&port(SHARED.port()), &port(proxy.address().port()))).await;
+    let mut broken = 0;
+    for polls in (1..=40).step_by(3) {
+        let owner = format!("key:{polls}");
+        let mut fires = Vec::new();
+        for _ in 0..5 {
+            let new = NewAlert { owner: owner.clone(), target: "webhook:1".into(), ..NewAlert::default() };
+            let id = direct.add_alert(&new, 9, NOW).await.unwrap().unwrap();
+            let message = NewMessage::new("webhook:1", "fired", "{}");
+            let progress = String::new();
+            let revision = direct.alert(id).await.unwrap().unwrap().revision;
+            fires.push(Fire { alert_id: id, revision, fire_seq: 0, progress, is_open: true, message });
+        }
+        let mut firing = Box::pin(store.fire(&fires, NOW));
+        let mut left = polls;
+        let fired = std::future::poll_fn(|task| {
+            left -= 1;
+            if left == 0 {
+                proxy.set(Line::Reset);
+            }
+            firing.as_mut().poll(task)
+        });
+        let fired = timeout(CALL_MAX, fired).await.expect("a call has its limit");
+        broken += usize::from(fired.is_err());
+        proxy.set(Line::Open);
+        works_again(&*store).await;
+        for again in [false, true] {
+            if again {
+                store.fire(&fires, NOW).await.unwrap();
+            }
+            for fire in &fires {
+                let of = MessageFilter { alert_id: Some(fire.alert_id), ..MessageFilter::default() };
+                let messages = direct.messages(&of, 10).await.unwrap().len();
+                let times = direct.alert(fire.alert_id).await.unwrap().unwrap().fire_seq;
+                assert_eq!(usize::try_from(times).unwrap(), messages, "broken at poll {polls}: {fired:?}");
+                assert!(!again || messages == 1, "broken at poll {polls}: {fired:?}");
+            }
+        }
+    }
+    assert!(broken > 2, "the line hardly ever broke in time: {broken}");
+}
+
+/// A transaction that changes an alert early and commits late: whoever reads the changes meanwhile does not go past it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_committed_late_is_told_late_and_not_lost() {
+    let url = SHARED.database().unwrap();
+    let store = open(&url).await;
+    let slow = url.clone();
+    let late =
+        "BEGIN; INSERT INTO alert (owner, target, pair, spec) VALUES ('operator', 'webhook:1', '', '{}');
+                SELECT pg_sleep(1.5); COMMIT";
+    let late = std::thread::spawn(move || SHARED.sql(&slow, late));
+    let is_begun = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                    AND wait_event = 'PgSleep'";
+    let begun = async {
+        while SHARED.sql(&url, is_begun).unwrap().trim() == "0" {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(CALL_MAX, begun).await.unwrap();
+    let new = NewAlert { owner: "key:1".into(), target: "webhook:1".into(), ..NewAlert::default() };
+    let second = store.add_alert(&new, 9, NOW).await.unwrap().unwrap();
+    let changes = store.alert_changes(0, 10).await.unwrap();
+    assert_eq!(changes.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [second]);
+    late.join().unwrap().unwrap();
+    let changes = store.alert_changes(changes.cursor, 10).await.unwrap();
+    assert_eq!(changes.rows.len(), 1, "{changes:?}");
+    assert!(changes.rows[0].id < second);
+}
+
+/// A private authority is believed when it is named, and nobody else's word counts; `require` asks for nobody's word,
+/// unless one is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_behind_tls_is_believed_if_somebody_known_vouches_for_it() {
+    let (ca, stranger) = (TestCa::new().unwrap(), TestCa::new().unwrap());
+    let files = [ca.certificate_file(), ca.key_file()].map(|file| file.display().to_string());
+    let server =
+        Postgres::start_with(&[("ssl", "on"), ("ssl_cert_file", &files[0]), ("ssl_key_file", &files[1])])
+            .unwrap();
+    let numbered = server.database().unwrap();
+    let named = numbered.replace("@127.0.0.1:", "@localhost:");
+    for (url, mode, roots, good) in [
+        (&named, "verify-full", Some(ca.pem()), true),
+        (&named, "require", Some(ca.pem()), true),
+        (&numbered, "verify-ca", Some(ca.pem()), true),
+        (&numbered, "require", None, true),
+        (&numbered, "verify-full", Some(ca.pem()), false),
+        (&named, "verify-full", None, false),
+        (&named, "verify-full", Some(stranger.pem()), false),
+        (&named, "require", Some(stranger.pem()), false),
+    ] {
+        let options = store::Options { trusted_roots: roots.map(str::to_owned) };
+        let opened = store::open_with(&format!("{url}?sslmode={mode}"), Seed::default(), &options).await;
+        assert_eq!(opened.is_ok(), good, "{url} {mode} {roots:?}: {:?}", opened.err());
+        if let Ok(store) = opened {
+            store.ping().await.unwrap();
+            let encrypted = "SELECT count(*) > 0 FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+                             WHERE application_name = 'rates' AND ssl";
+            assert_eq!(server.sql(&numbered, encrypted).unwrap().trim(), "t", "{mode}");
+            store.close().await;
+        }
     }
 }

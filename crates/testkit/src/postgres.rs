@@ -20,6 +20,7 @@ const PASSWORD: &str = "secret";
 pub struct Postgres {
     server: Arc<Server>,
     port: Arc<Port>,
+    password: Arc<str>,
     programs: Arc<PathBuf>,
     databases: Arc<AtomicU64>,
 }
@@ -32,6 +33,11 @@ impl Postgres {
 
     /// Starts one with further settings: `&[("max_connections", "20")]`.
     pub fn start_with(settings: &[(&str, &str)]) -> Result<Postgres, ServerError> {
+        Postgres::start_locked(PASSWORD, settings)
+    }
+
+    /// The same with another password.
+    pub fn start_locked(password: &str, settings: &[(&str, &str)]) -> Result<Postgres, ServerError> {
         let programs = programs()?;
         let port = Port::free()?;
         let number = port.number;
@@ -39,7 +45,7 @@ impl Postgres {
         let data = place.folder.join("data");
         let owner = server::is_root().then(server::nobody);
         let pwfile = place.folder.join("password");
-        std::fs::write(&pwfile, PASSWORD)?;
+        std::fs::write(&pwfile, password)?;
         if let Some(owner) = owner {
             server::give(&place.folder, owner)?;
             server::give(&pwfile, owner)?;
@@ -100,7 +106,13 @@ impl Postgres {
         };
         let server = Arc::new(Server::start(place, program)?);
         let databases = Arc::new(AtomicU64::new(0));
-        Ok(Postgres { server, port: Arc::new(port), programs: Arc::new(programs), databases })
+        Ok(Postgres {
+            server,
+            port: Arc::new(port),
+            password: password.into(),
+            programs: Arc::new(programs),
+            databases,
+        })
     }
 
     /// A new, empty database; its address.
@@ -112,7 +124,7 @@ impl Postgres {
 
     /// The address of a database: `postgres://rates:secret@127.0.0.1:PORT/NAME`. `postgres` is always there.
     pub fn url(&self, name: &str) -> String {
-        format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{name}", self.port.number)
+        format!("postgres://{USER}:{}@127.0.0.1:{}/{name}", self.password, self.port.number)
     }
 
     /// Its port, for a proxy in front.

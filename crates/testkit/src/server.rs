@@ -47,7 +47,7 @@ pub enum ServerError {
 /// How often a server is asked whether it answers.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a server may take to end by itself before it is killed.
-const END_MAX: Duration = Duration::from_secs(5);
+const END_MAX: Duration = Duration::from_secs(12);
 const LOG_LINES: usize = 25;
 /// Below the range from which the kernel gives ports to outgoing connections: a port stays free while its server is down.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -70,13 +70,15 @@ rm -rf -- "$1"
 "#;
 
 /// A port that no other test takes, also while nothing listens there: the UDP port of the same number is the sign.
-pub(crate) struct Port {
-    pub(crate) number: u16,
+pub struct Port {
+    /// It.
+    pub number: u16,
     _sign: UdpSocket,
 }
 
 impl Port {
-    pub(crate) fn free() -> Result<Port, ServerError> {
+    /// One on which nothing listens; others keep off it for as long as this value lives.
+    pub fn free() -> Result<Port, ServerError> {
         for _ in 0..1_000 {
             let number = fastrand::u16(PORTS);
             let Ok(sign) = UdpSocket::bind(("127.0.0.1", number)) else { continue };
@@ -144,13 +146,15 @@ pub(crate) struct Program {
 pub(crate) struct Server {
     program: Program,
     child: Mutex<Option<Child>>,
+    /// The last one's code, once it has ended.
+    ended: Mutex<Option<i32>>,
     pub(crate) place: std::sync::Arc<Place>,
 }
 
 impl Server {
     /// Starts it and waits until it answers.
     pub(crate) fn start(place: std::sync::Arc<Place>, program: Program) -> Result<Server, ServerError> {
-        let server = Server { program, child: Mutex::new(None), place };
+        let server = Server { program, child: Mutex::new(None), ended: Mutex::new(None), place };
         server.run()?;
         Ok(server)
     }
@@ -222,7 +226,19 @@ impl Server {
         self.run()
     }
 
-    fn signal(&self, signal: Signal) {
+    /// With which code it ended; `None` while it runs.
+    pub(crate) fn exit_code(&self) -> Option<i32> {
+        match &mut *lock(&self.child) {
+            Some(child) => child.try_wait().ok().flatten().map(|status| status.code().unwrap_or(-1)),
+            None => *lock(&self.ended),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        lock(&self.child).as_ref().map(Child::id)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
         if let Some(child) = &*lock(&self.child) {
             for pid in family(child.id()) {
                 send(pid, signal);
@@ -250,7 +266,7 @@ impl Server {
             let _ = child.try_wait();
             std::thread::sleep(LOOK_EVERY);
         }
-        let _ = child.wait();
+        *lock(&self.ended) = child.wait().ok().map(|status| status.code().unwrap_or(-1));
         self.place.keep(&[]);
     }
 }

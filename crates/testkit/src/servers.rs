@@ -5,6 +5,7 @@ pub use crate::postgres::Postgres;
 pub use crate::rabbitmq::RabbitMq;
 pub use crate::redis::Redis;
 pub use crate::server::ServerError;
+pub use crate::tls::TestCa;
 
 /// The methods that every private server has; `$stop` is the signal that ends it in good order.
 macro_rules! steer {

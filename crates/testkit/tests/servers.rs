@@ -6,7 +6,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-use testkit::servers::{Postgres, RabbitMq, Redis};
+use testkit::{
+    Process,
+    servers::{Postgres, RabbitMq, Redis},
+};
 
 fn takes_connections(port: u16) -> bool {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
@@ -139,4 +142,34 @@ fn a_test_that_is_killed_leaves_nothing_behind() {
         wait_until("the folder is gone", || !folder.exists());
         wait_until("no process is left", || left_in(folder).is_empty());
     }
+}
+
+#[test]
+fn any_program_is_killed_frozen_ended_and_its_code_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let ready = folder.path().join("ready");
+    let shell = {
+        let ready = ready.clone();
+        move |_: &std::path::Path| {
+            let _ = std::fs::remove_file(&ready);
+            let mut command = Command::new("sh");
+            command.args(["-c", "trap 'exit 7' TERM; : > \"$1\"; while :; do sleep 0.05; done", "shell"]);
+            command.arg(&ready);
+            command
+        }
+    };
+    let answers = move || ready.exists();
+    let process = Process::start("shell", shell, answers, Duration::from_secs(10)).unwrap();
+    assert_eq!(process.exit_code(), None);
+    process.kill();
+    assert_eq!(process.exit_code(), Some(-1));
+    process.restart().unwrap();
+    process.freeze();
+    process.ask_to_stop();
+    assert_eq!(process.exit_code(), None, "a frozen program cannot end");
+    process.resume();
+    wait_until("it has ended", || process.exit_code() == Some(7));
+    process.restart().unwrap();
+    process.stop();
+    assert_eq!(process.exit_code(), Some(7));
 }

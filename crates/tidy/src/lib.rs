@@ -14,8 +14,10 @@ pub const NEVER_USES: &[(&str, &[&str])] = &[
     ("broker", &["cache", "store", "board", "venue", "collector", "api"]),
     ("cache", &["broker", "store", "board", "venue", "collector", "api"]),
     ("store", &["broker", "cache", "board", "venue", "collector", "api"]),
+    ("guard", &["broker", "cache", "store", "board", "venue", "collector", "api"]),
     ("board", &["venue", "collector", "api", "store"]),
     ("collector", &["api", "axum", "board"]),
+    ("alerts", &["broker", "cache", "venue", "collector", "api", "bot", "axum"]),
     ("api", &["collector", "broker"]),
     ("bot", &["collector", "broker"]),
 ];

@@ -204,7 +204,11 @@ async fn an_old_cache_never_overwrites() {
     cached.flags = Flags::NONE.with(Flag::Cached);
     lab.board.apply(&venue("v1"), &[cached.clone()]);
     assert_eq!(lab.read("BTC-USD"), "Fresh 100 [\"cache_only\"]");
+    let is_ready =
+        |lab: &Lab| [&[][..], &[pair("BTC-USD")], &[pair("USD-BTC")]].map(|p| lab.board.is_ready(p));
+    assert_eq!(is_ready(&lab), [false; 3], "the venue has said nothing since the start");
     lab.board.apply(&venue("v1"), &[live.clone()]);
+    assert_eq!(is_ready(&lab), [true; 3]);
     assert_eq!(lab.read("BTC-USD"), "Fresh 100 []");
     lab.board.apply(&venue("v1"), &[cached.clone()]);
     assert_eq!(lab.read("BTC-USD"), "Fresh 100 []");

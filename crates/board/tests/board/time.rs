@@ -105,6 +105,38 @@ async fn two_collectors_of_one_venue_are_one() {
     assert_eq!(view.status.pairs[0].state, PairState::Waiting);
 }
 
+/// A venue moves: the new collector is heard first, then the old one's last word, that its connections stopped.
+#[tokio::test(start_paused = true)]
+async fn a_venue_that_moves_to_another_collector_shows_no_gap() {
+    let mut lab = Lab::new();
+    let pairs = [("BTC-USD", PairState::Live), ("ETH-USD", PairState::Live)];
+    lab.say("v1", "BTC-USD", "100");
+    lab.status("v1", ConnectionState::Live, &pairs);
+    lab.events().await;
+    let waiting = [("BTC-USD", PairState::Waiting), ("ETH-USD", PairState::Waiting)];
+    for (state, pairs) in [(ConnectionState::Connecting, &waiting), (ConnectionState::Live, &pairs)] {
+        lab.board.apply_status(Arc::new(status("v1", "c2", lab.now(), state, pairs)));
+        assert_eq!(lab.read("BTC-USD"), "Fresh 100 []");
+    }
+    let parts = |lab: &Lab| {
+        let view = lab.board.venues().remove(0);
+        assert!(!view.unknown);
+        view.parts.iter().map(|part| part.collector.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(parts(&lab), ["c1", "c2"]);
+    lab.status("v1", ConnectionState::Stopped, &pairs);
+    assert_eq!(parts(&lab), ["c2"], "who stopped counts no more");
+    assert_eq!(lab.read("BTC-USD"), "Fresh 100 []");
+    lab.pass(5_000).await;
+    lab.board.apply_status(Arc::new(status("v1", "c2", lab.now(), ConnectionState::Live, &pairs)));
+    assert_eq!(parts(&lab), ["c2"]);
+    assert_eq!(lab.read("BTC-USD"), "Fresh 100 []", "never withdrawn, never down");
+    // The last one stops: nobody goes on, and that is what is shown.
+    lab.board.apply_status(Arc::new(status("v1", "c2", lab.now(), ConnectionState::Stopped, &pairs)));
+    assert_eq!(lab.board.venues()[0].status.connections[0].state, ConnectionState::Stopped);
+    assert_eq!(lab.read("BTC-USD"), "Fresh 100 [\"venue_down:v1\"]");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_collector_says_how_old_its_pairs_may_be() {
     let lab = Lab::new();

@@ -7,7 +7,8 @@ use market::{Flags, Pair, Price, Sequence, Tick, TickBatch, Timestamp, VenueId, 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use testkit::servers::RabbitMq;
+use testkit::Port;
+use testkit::servers::{RabbitMq, TestCa};
 
 /// A tick at a time, with the sides named by letters: `l`, `b`, `a`.
 pub fn tick(pair: &str, at: i64, sides: &str) -> Tick {
@@ -51,8 +52,32 @@ pub async fn soon<T>(what: impl Future<Output = T>) -> T {
 
 /// The server for tests that leave it alive. It takes some seconds to start, so that all of them share it.
 pub fn shared() -> RabbitMq {
-    static SERVER: OnceLock<RabbitMq> = OnceLock::new();
-    SERVER.get_or_init(|| RabbitMq::start().unwrap()).clone()
+    encrypted().server.clone()
+}
+
+/// The same server, and how it is reached by TLS.
+pub struct Encrypted {
+    pub server: RabbitMq,
+    pub port: u16,
+    pub ca: TestCa,
+    _port: Port,
+}
+
+/// See [`shared`].
+pub fn encrypted() -> &'static Encrypted {
+    static SERVER: OnceLock<Encrypted> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let (port, ca) = (Port::free().unwrap(), TestCa::new().unwrap());
+        let lines = [
+            format!("listeners.ssl.1 = 127.0.0.1:{}", port.number),
+            format!("ssl_options.cacertfile = {}", ca.ca_file().display()),
+            format!("ssl_options.certfile = {}", ca.certificate_file().display()),
+            format!("ssl_options.keyfile = {}", ca.key_file().display()),
+            "ssl_options.verify = verify_none".to_owned(),
+        ];
+        let server = RabbitMq::start_with(&lines.each_ref().map(String::as_str)).unwrap();
+        Encrypted { server, port: port.number, ca, _port: port }
+    })
 }
 
 /// A prefix that nobody else has.
@@ -68,7 +93,8 @@ pub async fn broker(server: &RabbitMq) -> Arc<dyn Broker> {
 
 /// A broker on a server, with a prefix.
 pub async fn broker_named(server: &RabbitMq, prefix: &str) -> Arc<dyn Broker> {
-    broker::open_with(&server.url(), &Options { prefix: prefix.to_owned() }).await.unwrap()
+    let options = Options { prefix: prefix.to_owned(), ..Options::default() };
+    broker::open_with(&server.url(), &options).await.unwrap()
 }
 
 /// What anyone else would connect with.

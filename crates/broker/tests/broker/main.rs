@@ -6,3 +6,4 @@ mod described;
 mod faults;
 mod foreign;
 mod lab;
+mod tls;

@@ -59,7 +59,8 @@ pub async fn cache(server: &Redis) -> Arc<dyn Cache> {
 
 /// The same with a prefix.
 pub async fn named(server: &Redis, prefix: &str) -> Arc<dyn Cache> {
-    let options = Options { prefix: prefix.to_owned(), timeout: Duration::from_secs(5) };
+    let options =
+        Options { prefix: prefix.to_owned(), timeout: Duration::from_secs(5), ..Options::default() };
     let cache = cache::open_with(&server.url(), &options).await.unwrap();
     testkit::until("the cache is up", Duration::from_secs(10), || cache.is_up()).await;
     cache

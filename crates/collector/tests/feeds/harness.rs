@@ -16,11 +16,10 @@ use std::{
     time::Duration,
 };
 use store::{
-    ApiKey, ApiKeys, Candle, CandleRange, Candles, Interval, Lease, Leases, NewTradeRow, Store, StoreError,
-    TradeInfo, TradeRow, TradeRowChange, VenueFile, VenueFiles,
+    Lease, Leases, NewTradeRow, Rows, StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile, VenueFiles,
 };
 use testkit::until_some;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use venue::Venue;
 
@@ -36,7 +35,12 @@ pub struct TestStore {
     pub has_no_holds: AtomicBool,
     changes: watch::Sender<u64>,
     pub is_away: AtomicBool,
+    /// Shared by the stores of collectors that divide the venues.
+    pub leases: Arc<LeaseTable>,
 }
+
+/// Holder and end of every lease.
+pub type LeaseTable = Mutex<HashMap<String, (String, Instant)>>;
 
 impl TestStore {
     pub fn new(rows: Vec<TradeRow>) -> TestStore {
@@ -47,7 +51,13 @@ impl TestStore {
             has_no_holds: AtomicBool::new(false),
             changes: watch::channel(0).0,
             is_away: AtomicBool::new(false),
+            leases: Arc::default(),
         }
+    }
+
+    /// One more line to the same leases.
+    pub fn sharing(rows: Vec<TradeRow>, leases: Arc<LeaseTable>) -> TestStore {
+        TestStore { leases, ..TestStore::new(rows) }
     }
 
     pub fn set(&self, rows: Vec<TradeRow>) {
@@ -101,59 +111,45 @@ impl VenueFiles for TestStore {
 }
 
 #[async_trait]
-impl ApiKeys for TestStore {
-    async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn add_api_key(&self, _: &str, _: &str, _: Timestamp) -> Result<i64, StoreError> {
-        Ok(0)
-    }
-    async fn revoke_api_key(&self, _: i64, _: Timestamp) -> Result<bool, StoreError> {
-        Ok(false)
-    }
-    async fn api_key_by_hash(&self, _: &str) -> Result<Option<ApiKey>, StoreError> {
-        Ok(None)
-    }
-}
-
-#[async_trait]
-impl Candles for TestStore {
-    async fn put_candles(&self, _: &[Candle]) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn candles(&self, _: &CandleRange) -> Result<Vec<Candle>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn remove_candles_before(&self, _: Interval, _: Timestamp) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-}
-
-#[async_trait]
 impl Leases for TestStore {
-    async fn acquire_lease(&self, _: &str, _: &str, _: Duration) -> Result<bool, StoreError> {
-        self.answer(true)
+    async fn acquire_lease(&self, name: &str, holder: &str, keep: Duration) -> Result<bool, StoreError> {
+        self.answer(())?;
+        let (mut leases, now) = (self.leases.lock(), Instant::now());
+        let is_free = leases.get(name).is_none_or(|(known, until)| known == holder || *until <= now);
+        if is_free {
+            leases.insert(name.to_owned(), (holder.to_owned(), now + keep));
+        }
+        Ok(is_free)
     }
-    async fn renew_leases(&self, _: &str, _: Duration) -> Result<Vec<String>, StoreError> {
-        self.answer(Vec::new())
+    async fn renew_leases(&self, holder: &str, keep: Duration) -> Result<Vec<String>, StoreError> {
+        self.answer(())?;
+        let (mut leases, now) = (self.leases.lock(), Instant::now());
+        let ours = leases.iter_mut().filter(|(_, (known, until))| known == holder && *until > now);
+        Ok(ours.map(|(name, lease)| (name.clone(), lease.1 = now + keep).0).collect())
     }
-    async fn release_lease(&self, _: &str, _: &str) -> Result<bool, StoreError> {
-        self.answer(true)
+    async fn release_lease(&self, name: &str, holder: &str) -> Result<bool, StoreError> {
+        self.answer(())?;
+        let mut leases = self.leases.lock();
+        let is_ours = leases.get(name).is_some_and(|(known, _)| known == holder);
+        Ok(is_ours && leases.remove(name).is_some())
     }
     async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
-        self.answer(Vec::new())
+        self.answer(())?;
+        let (leases, now) = (self.leases.lock(), Instant::now());
+        let lease = |(name, (holder, until)): (&String, &(String, Instant))| Lease {
+            name: name.clone(),
+            holder: holder.clone(),
+            until: Timestamp::from_millis(0),
+            left: until.duration_since(now),
+        };
+        Ok(leases.iter().map(lease).collect())
     }
 }
 
-#[async_trait]
-impl Store for TestStore {
+impl Rows for TestStore {
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn close(&self) {}
 }
 
 #[derive(Default)]
@@ -214,7 +210,17 @@ impl World {
 
     /// On a store that was there before.
     pub async fn start_on(store: Arc<TestStore>, venues: Vec<Arc<Venue>>, settings: Settings) -> World {
-        let broker: Arc<dyn Broker> = broker::open("memory://").await.unwrap();
+        let broker = broker::open("memory://").await.unwrap();
+        World::start_beside(store, broker, venues, settings).await
+    }
+
+    /// On a broker that others publish to, too: what is kept is what all of them published.
+    pub async fn start_beside(
+        store: Arc<TestStore>,
+        broker: Arc<dyn Broker>,
+        venues: Vec<Arc<Venue>>,
+        settings: Settings,
+    ) -> World {
         let heard = Arc::new(Heard::default());
         let mut subscription = broker.subscribe().await.unwrap();
         let hears = heard.clone();

@@ -1,18 +1,11 @@
-//! Policies and holds of the test's store.
+//! The holds of the test's store.
 //! It must not know what a test is about.
 
 use crate::harness::TestStore;
 use async_trait::async_trait;
 use market::Timestamp;
 use std::sync::atomic::Ordering::Relaxed;
-use store::{Hold, Holds, PairPolicies, PairPolicyRow, StoreError};
-
-#[async_trait]
-impl PairPolicies for TestStore {
-    async fn pair_policies(&self) -> Result<Vec<PairPolicyRow>, StoreError> {
-        Ok(Vec::new())
-    }
-}
+use store::{Hold, Holds, StoreError};
 
 #[async_trait]
 impl Holds for TestStore {

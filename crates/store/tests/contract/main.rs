@@ -1,10 +1,16 @@
 //! What every store must do, as plain functions over the address of an empty one; the backends are at the end.
 //! It must not know any backend but by its address and what a foreign client does to it.
 
+mod alerts;
+mod chats;
+mod outbox;
 mod recorded;
 
+use alerts::*;
 use async_trait::async_trait;
+use chats::*;
 use market::{Timestamp, VenueId};
+use outbox::*;
 use recorded::*;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -513,6 +519,32 @@ macro_rules! contract {
             a_lease_has_one_holder_until_it_is_given_back
             a_lease_that_has_run_out_is_anybodys
             of_many_who_want_a_lease_one_gets_it
+            alerts_are_added_listed_changed_and_removed_by_their_owner
+            an_owner_has_no_more_open_alerts_than_allowed_however_many_ask_at_once
+            alerts_are_read_in_pages
+            firing_writes_the_alert_and_its_message_once
+            of_two_engines_that_fire_the_same_alerts_one_fires_each
+            progress_is_kept_only_for_the_alert_that_made_it
+            changes_of_alerts_are_told_in_order_and_nothing_else_is
+            a_reader_of_changes_misses_none_of_many_writers
+            who_was_away_for_too_long_is_told_to_read_all_again
+            firing_given_up_at_any_moment_is_done_or_not_done
+            a_store_without_alerts_is_brought_up_to_date
+            messages_are_taken_when_due_in_order_and_once
+            a_message_that_waits_holds_up_its_own_target_only
+            held_messages_wait_together_and_hold_up_nobody
+            what_may_have_arrived_is_taken_again_and_says_so
+            delivery_is_written_to_the_alert_with_the_message
+            two_senders_never_take_the_same_message
+            messages_are_written_with_how_far_the_writer_is
+            old_messages_are_forgotten_once_they_are_settled
+            an_alert_that_is_removed_has_told_what_it_fired
+            chats_are_kept_paused_resumed_and_paged
+            a_chat_that_is_forgotten_leaves_nothing
+            a_chat_with_a_new_number_keeps_everything
+            subscriptions_are_due_and_advance_with_their_message
+            small_values_are_kept_by_name
+            webhooks_are_one_per_owner_and_address_and_keep_their_secret
         }
     )*};
 }

@@ -1,10 +1,7 @@
 //! One HTTP request: guarded, timed as a whole, read up to a limit, never redirected.
 //! It must not know what the answer means.
 
-use crate::{
-    guard::{Blocked, Guard, GuardError},
-    words,
-};
+use crate::{Blocked, Guard, GuardError, words};
 use clock::Clock;
 use market::Timestamp;
 use reqwest::{
@@ -69,9 +66,11 @@ pub struct Ask<'a> {
     pub headers: &'a [(String, String)],
     /// The version we have.
     pub etag: Option<&'a str>,
+    /// What is sent with it, if anything.
+    pub body: Option<&'a str>,
     /// From the first byte of the dial to the last of the body.
     pub timeout: Duration,
-    /// The biggest body that is read.
+    /// The biggest body that is read; with 0 none is, whatever there is.
     pub body_bytes_max: usize,
 }
 
@@ -111,6 +110,9 @@ impl Client {
         if let Some(etag) = ask.etag {
             request = request.header(header::IF_NONE_MATCH, etag);
         }
+        if let Some(body) = ask.body {
+            request = request.body(body.to_owned());
+        }
         let whole = tokio::time::timeout(ask.timeout, self.read(request, &url, ask.body_bytes_max));
         whole.await.map_err(|_| FetchError::Timeout(ask.timeout))?
     }
@@ -127,13 +129,26 @@ impl Client {
         let etag = text(header::ETAG).map(str::to_owned);
         let location = text(header::LOCATION).and_then(|to| url.join(to).ok());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        while bytes_max > 0
+            && let Some(chunk) = response.chunk().await.map_err(failed)?
+        {
             if body.len() + chunk.len() > bytes_max {
                 return Err(FetchError::TooBig(bytes_max));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(Answer { status: response.status(), retry_at, etag, location, body })
+    }
+}
+
+impl FetchError {
+    /// Whether it is certain that nothing of the request has arrived.
+    pub fn is_unsent(&self) -> bool {
+        match self {
+            FetchError::Blocked(_) | FetchError::Request(_) => true,
+            FetchError::Timeout(_) | FetchError::TooBig(_) => false,
+            FetchError::Failed(error) => error.is_connect() || error.is_builder(),
+        }
     }
 }
 

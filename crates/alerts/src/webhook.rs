@@ -1,0 +1,212 @@
+//! Carries messages to webhooks: one signed POST each, through the address guard, never redirected.
+//! It must not know what a message says, nor when it is taken.
+//!
+//! What is sent: `{"v":1,"id":"…","kind":"fired","repeat":false,"created_at":…,"data":{…}}`, where `data` is the message's
+//! body (for `fired` a [`crate::Firing`]). `id`, also in the header `webhook-id`, is the same however often the message is
+//! sent: a receiver that remembers it hears everything once. `repeat` says that an earlier attempt may have arrived.
+//! Any 2xx is an answer; 410 ends it; everything else is tried again, first after seconds, then hourly, for a day.
+
+use crate::{Sender, Target, signature};
+use async_trait::async_trait;
+use clock::Clock;
+use guard::{Answer, Ask, Client, FetchError, Guard, Resolver};
+use ipnet::IpNet;
+use market::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::{sync::Arc, time::Duration};
+use store::{Message, Outcome, WebhookRow, Webhooks};
+
+/// How it sends.
+#[derive(Debug, Clone)]
+pub struct WebhookSettings {
+    /// Networks that may be dialled though they are not public.
+    pub allow_private: Vec<IpNet>,
+    /// From the dial to the answer's head.
+    pub timeout: Duration,
+    /// The first wait after a failure; twice as long each time.
+    pub retry_first: Duration,
+    /// The longest wait.
+    pub retry_max: Duration,
+    /// A message that has not arrived in this time is given up.
+    pub give_up_after: Duration,
+}
+
+impl Default for WebhookSettings {
+    fn default() -> WebhookSettings {
+        WebhookSettings {
+            allow_private: Vec::new(),
+            timeout: Duration::from_secs(10),
+            retry_first: Duration::from_secs(5),
+            retry_max: Duration::from_secs(3_600),
+            give_up_after: Duration::from_secs(24 * 3_600),
+        }
+    }
+}
+
+/// Why there is no sender: only a broken build can be the cause.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// TLS has no usable protocol.
+    #[error("TLS can't be set up")]
+    Tls(#[from] guard::TlsError),
+    /// The HTTP client cannot be built.
+    #[error("the HTTP client can't be set up")]
+    Http(#[from] guard::ClientError),
+}
+
+/// While the store does not say where a webhook is.
+const TROUBLE_MS: i64 = 5_000;
+
+/// Carries messages to webhooks.
+pub struct WebhookSender {
+    webhooks: Arc<dyn Webhooks>,
+    client: Client,
+    clock: Clock,
+    settings: WebhookSettings,
+}
+
+/// What is sent.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    v: u32,
+    id: &'a str,
+    kind: &'a str,
+    repeat: bool,
+    created_at: Timestamp,
+    data: &'a RawValue,
+}
+
+impl WebhookSender {
+    /// The most bytes of an address that is taken.
+    pub const URL_BYTES_MAX: usize = 2_000;
+
+    /// A sender behind a guard of its own.
+    pub fn new(
+        webhooks: Arc<dyn Webhooks>,
+        clock: Clock,
+        settings: WebhookSettings,
+        resolver: Arc<dyn Resolver>,
+    ) -> Result<WebhookSender, WebhookError> {
+        let guard = Guard::new(&settings.allow_private, resolver, settings.timeout);
+        let client = Client::new(guard, clock, guard::tls()?)?;
+        Ok(WebhookSender { webhooks, client, clock, settings })
+    }
+
+    async fn post(&self, webhook: &WebhookRow, message: &Message) -> Outcome {
+        let now = self.clock.now();
+        let dead = |error: &str| Outcome::Dead { error: error.to_owned() };
+        let id = format!("msg_{}", message.id);
+        let Ok(data) = serde_json::from_str(&message.body) else { return dead("its body is no JSON") };
+        let envelope = Envelope {
+            v: 1,
+            id: &id,
+            kind: &message.kind,
+            repeat: message.is_repeat,
+            created_at: message.created_at,
+            data,
+        };
+        let Ok(body) = serde_json::to_string(&envelope) else { return dead("its body is no JSON") };
+        let timestamp_s = now.millis().div_euclid(1_000);
+        let Some(signature) = signature::sign(&webhook.secret, &id, timestamp_s, &body) else {
+            return dead("it cannot be signed");
+        };
+        let headers = [
+            ("content-type", "application/json".to_owned()),
+            ("webhook-id", id.clone()),
+            ("webhook-timestamp", timestamp_s.to_string()),
+            ("webhook-signature", signature),
+        ];
+        let ask = Ask {
+            method: "POST",
+            url: &webhook.url,
+            headers: &headers.map(|(name, value)| (name.to_owned(), value)),
+            etag: None,
+            body: Some(&body),
+            timeout: self.settings.timeout,
+            body_bytes_max: 0,
+        };
+        let outcome = match self.client.fetch(&ask).await {
+            Ok(answer) => self.judge(message, &answer),
+            Err(error) => self.failed(message, &error),
+        };
+        self.or_dead(message, outcome)
+    }
+
+    fn judge(&self, message: &Message, answer: &Answer) -> Outcome {
+        let status = answer.status.as_u16();
+        match status {
+            200..=299 => Outcome::Sent,
+            410 => Outcome::Dead { error: "HTTP 410: it wants no more".to_owned() },
+            _ => {
+                let at = self.retry_at(message);
+                let error = match status {
+                    300..=399 => format!("HTTP {status}: redirects are not followed"),
+                    _ => format!("HTTP {status}"),
+                };
+                Outcome::Retry { at: answer.retry_at.map_or(at, |asked| asked.max(at)), error }
+            }
+        }
+    }
+
+    fn failed(&self, message: &Message, error: &FetchError) -> Outcome {
+        // Never with the address: it may be a secret.
+        let said = error.to_string();
+        match error {
+            FetchError::Blocked(_) | FetchError::Request(_) => Outcome::Dead { error: said },
+            error if error.is_unsent() => Outcome::Retry { at: self.retry_at(message), error: said },
+            _ => Outcome::Ambiguous { at: self.retry_at(message), error: said },
+        }
+    }
+
+    /// What would be tried again when nobody waits for it any more is given up.
+    fn or_dead(&self, message: &Message, outcome: Outcome) -> Outcome {
+        let limit_ms = i64::try_from(self.settings.give_up_after.as_millis()).unwrap_or(i64::MAX);
+        match outcome {
+            Outcome::Retry { at, error } | Outcome::Ambiguous { at, error }
+                if at.millis_since(message.created_at) > limit_ms =>
+            {
+                Outcome::Dead { error: format!("given up after {} attempts: {error}", message.attempts) }
+            }
+            other => other,
+        }
+    }
+
+    fn retry_at(&self, message: &Message) -> Timestamp {
+        let doublings = u32::try_from(message.attempts.clamp(1, 20) - 1).unwrap_or(0);
+        let wait = self.settings.retry_first.saturating_mul(2u32.saturating_pow(doublings));
+        let wait_ms = u64::try_from(wait.min(self.settings.retry_max).as_millis()).unwrap_or(u64::MAX);
+        let jittered = wait_ms / 2 + fastrand::u64(0..=wait_ms / 2);
+        self.clock.now().plus_millis(i64::try_from(jittered).unwrap_or(i64::MAX))
+    }
+}
+
+#[async_trait]
+impl Sender for WebhookSender {
+    async fn send(&self, group: &[Message]) -> Vec<Outcome> {
+        let all = |outcome: Outcome| vec![outcome; group.len()];
+        let Some(Ok(Target::Webhook(id))) = group.first().map(|message| message.target.parse()) else {
+            return all(Outcome::Dead { error: "the target is no webhook".to_owned() });
+        };
+        let webhook = match self.webhooks.webhook(id).await {
+            Ok(Some(webhook)) => webhook,
+            Ok(None) => return all(Outcome::Dead { error: "the webhook is gone".to_owned() }),
+            Err(_) => return all(Outcome::NotNow { at: self.clock.now().plus_millis(TROUBLE_MS) }),
+        };
+        let mut outcomes = Vec::with_capacity(group.len());
+        for message in group {
+            let outcome = self.post(&webhook, message).await;
+            // What comes after a message that waits keeps its order.
+            let waits_until = match &outcome {
+                Outcome::Retry { at, .. } | Outcome::Ambiguous { at, .. } => Some(*at),
+                _ => None,
+            };
+            outcomes.push(outcome);
+            if let Some(at) = waits_until {
+                outcomes.resize(group.len(), Outcome::NotNow { at });
+                break;
+            }
+        }
+        outcomes
+    }
+}

@@ -1,0 +1,75 @@
+//! The process around the conversation, as it really is: Telegram knows who rules a chat, the store carries broadcasts,
+//! the binary lends its log. It must not know what any of it is wanted for.
+
+use crate::{Client, House, HouseError, broadcast::Broadcasts};
+use async_trait::async_trait;
+use clock::Clock;
+use frankenstein::types::ChatMember;
+use market::Timestamp;
+use parking_lot::Mutex;
+use serde_json::json;
+use std::{collections::HashMap, sync::Arc};
+use store::Store;
+
+/// How long an answer about somebody's rights is believed.
+const BELIEVED_MS: i64 = 60_000;
+
+/// Answers that are kept; older ones go first.
+const ANSWERS_MAX: usize = 4_096;
+
+/// Gives the newest lines of the log, the oldest first.
+pub type LogLines = Arc<dyn Fn(usize) -> Vec<String> + Send + Sync>;
+
+/// What the conversation asks of the process.
+pub struct Household {
+    client: Client,
+    clock: Clock,
+    log_lines: LogLines,
+    pub(crate) broadcasts: Broadcasts,
+    /// By chat and user: whether they rule it, and when that was said.
+    rulers: Mutex<HashMap<(i64, i64), (bool, Timestamp)>>,
+}
+
+impl Household {
+    /// One household for the process: broadcasts are carried on by [`crate::run`].
+    pub fn new(client: Client, store: Arc<dyn Store>, clock: Clock, log_lines: LogLines) -> Arc<Household> {
+        let broadcasts = Broadcasts::new(store, clock);
+        Arc::new(Household { client, clock, log_lines, broadcasts, rulers: Mutex::default() })
+    }
+}
+
+#[async_trait]
+impl House for Household {
+    async fn rules_chat(&self, chat: i64, user: i64) -> Result<bool, HouseError> {
+        let now = self.clock.now();
+        let known = self.rulers.lock().get(&(chat, user)).copied();
+        if let Some((rules, _)) = known.filter(|(_, at)| now.millis_since(*at) < BELIEVED_MS) {
+            return Ok(rules);
+        }
+        let params = json!({"chat_id": chat, "user_id": user});
+        let member = self.client.call::<ChatMember>("getChatMember", &params).await;
+        let member = member.map_err(|error| HouseError::Unavailable(error.to_string()))?;
+        let rules = matches!(member, ChatMember::Creator(_) | ChatMember::Administrator(_));
+        let mut rulers = self.rulers.lock();
+        if rulers.len() >= ANSWERS_MAX {
+            rulers.retain(|_, (_, at)| now.millis_since(*at) < BELIEVED_MS);
+        }
+        if rulers.len() < ANSWERS_MAX {
+            rulers.insert((chat, user), (rules, now));
+        }
+        Ok(rules)
+    }
+
+    async fn broadcast(&self, html: &str) -> Result<u64, HouseError> {
+        self.broadcasts.begin(html).await
+    }
+
+    async fn log_lines(&self, count: usize) -> Vec<String> {
+        (self.log_lines)(count)
+    }
+
+    async fn reload(&self) -> Result<(), HouseError> {
+        // Rows and venue files are followed anyway, within a second of their change.
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! Telegram: what was said to the bot, what it answers, and how that travels.
+//! It must not know where ticks come from, nor how alerts decide to fire.
+
+// The seam between the two halves.
+mod house;
+pub mod html;
+mod said;
+mod talk;
+// The conversation.
+mod admin;
+mod alert_keys;
+mod alert_make;
+mod alert_text;
+mod answer;
+mod card;
+mod chart;
+mod chart_axis;
+mod chart_data;
+mod chart_png;
+mod chart_svg;
+mod chats;
+mod conversation;
+mod convert;
+mod day;
+mod fired;
+mod here;
+mod inline;
+mod keys;
+mod language;
+mod lexicon;
+mod lists;
+mod menu;
+pub mod moment;
+mod names;
+pub mod number;
+mod number_read;
+pub mod phrase;
+mod settings;
+mod status;
+mod subscribe;
+mod texts;
+mod texts_en;
+mod texts_ru;
+mod tokens;
+mod world;
+// The transport.
+mod broadcast;
+mod call_error;
+mod client;
+mod heard;
+mod household;
+mod inbox;
+mod perform;
+mod poll;
+mod post;
+mod run;
+mod sender;
+mod split;
+mod standby;
+mod throttle;
+mod token;
+mod webhook;
+
+pub use call_error::CallError;
+pub use client::{API_URL, Client, ClientError};
+pub use conversation::Conversation;
+pub use house::{House, HouseError};
+pub use household::{Household, LogLines};
+pub use language::{Language, Noun, Plural};
+pub use names::Names;
+pub use number_read::{Number, read as read_number};
+pub use poll::Polling;
+pub use run::{Me, Transport, Updates, introduce, run};
+pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Said, UserRef, What};
+pub use sender::ChatSender;
+pub use standby::{Holding, stand_by};
+pub use subscribe::{deliver_due, run_subscriptions};
+pub use talk::{Talk, Told};
+pub use throttle::{Class, Pace, Permit, Throttle};
+pub use token::Token;
+pub use webhook::{Webhook, WebhookError};
+pub use world::ConversationParts;

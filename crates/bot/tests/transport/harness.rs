@@ -1,0 +1,232 @@
+//! A bot with a parrot for a conversation, a store in memory, and the fake Bot API around it.
+//! It must not know what is tested.
+
+use async_trait::async_trait;
+use bot::{
+    Act, ChatSender, Client, Holding, Household, Keyboard, Pace, Polling, Said, Talk, Throttle, Token, Told, Transport,
+    Updates, What,
+};
+use clock::Clock;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use store::{ChatRow, Message, NewMessage, Seed, Settlement, Store};
+use testkit::{FakeTelegram, Limits};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub const TOKEN: &str = "4242:canary_CANARY_canary_CANARY_0123456";
+
+/// How long a test waits for anything.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Says what it hears; notes what it heard.
+#[derive(Default)]
+pub struct Parrot {
+    pub heard: Mutex<Vec<Said>>,
+    pub store: Mutex<Option<Arc<dyn Store>>>,
+}
+
+impl Parrot {
+    pub fn texts(&self) -> Vec<String> {
+        let text = |said: &Said| match &said.what {
+            What::Text { text, .. } => Some(text.clone()),
+            _ => None,
+        };
+        self.heard.lock().unwrap().iter().filter_map(text).collect()
+    }
+}
+
+#[async_trait]
+impl Talk for Parrot {
+    async fn hear(&self, said: Said) -> Vec<Act> {
+        self.heard.lock().unwrap().push(said.clone());
+        let store = self.store.lock().unwrap().clone();
+        let chat = said.chat.map_or(0, |chat| chat.id);
+        match said.what {
+            What::Text { text, .. } if text == "break" => panic!("the parrot breaks"),
+            What::Text { text, .. } => vec![Act::Send { html: text, keyboard: Keyboard::new() }],
+            What::Button { callback_id, data, message_id } => {
+                let toast = Act::Toast { callback_id, text: Some(data.clone()), is_alert: false };
+                let edit = message_id.map(|message_id| Act::Edit {
+                    message_id,
+                    html: data,
+                    keyboard: Keyboard::new(),
+                });
+                std::iter::once(toast).chain(edit).collect()
+            }
+            What::Blocked => {
+                store.unwrap().pause_chat(chat, "blocked").await.unwrap();
+                Vec::new()
+            }
+            What::Unblocked => {
+                store.unwrap().resume_chat(chat).await.unwrap();
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_lasting(&self, said: &Said) -> bool {
+        matches!(&said.what, What::Text { text, .. } if text == "/stop")
+    }
+
+    async fn skipped(&self, _last: &Said, away: Duration, count: usize) -> Vec<Act> {
+        let html = format!("away {} min, skipped {count}", away.as_secs() / 60);
+        vec![Act::Send { html, keyboard: Keyboard::new() }]
+    }
+
+    fn told(&self, _chat: Option<&ChatRow>, message: &Message) -> Option<Told> {
+        let mark = if message.is_repeat { " (repeat)" } else { "" };
+        if message.kind == "broadcast" {
+            let body: serde_json::Value = serde_json::from_str(&message.body).unwrap();
+            return Some(Told {
+                html: format!("{}{mark}", body["html"].as_str()?),
+                keyboard: Keyboard::new(),
+            });
+        }
+        Some(Told { html: format!("{}{mark}", message.body), keyboard: Keyboard::new() })
+    }
+
+    fn digest(&self, _chat: Option<&ChatRow>, _messages: &[Message]) -> Option<Told> {
+        None
+    }
+
+    fn commands(&self) -> Vec<(Option<&'static str>, Vec<(&'static str, &'static str)>)> {
+        vec![(None, vec![("rate", "A rate")]), (Some("ru"), vec![("rate", "Курс")])]
+    }
+}
+
+/// What a test holds.
+pub struct World {
+    pub fake: FakeTelegram,
+    pub store: Arc<dyn Store>,
+    pub talk: Arc<Parrot>,
+    pub parts: Transport,
+    stop: DropGuard,
+}
+
+pub fn client(url: &str, pace: Pace, timeout: Duration) -> Client {
+    Client::new(url, &Token::parse(TOKEN).unwrap(), timeout, Throttle::new(pace)).unwrap()
+}
+
+/// Limits and pace so many times faster than Telegram's; calls end after the time given.
+pub async fn world(faster: u32, timeout: Duration) -> World {
+    let store = store::open("sqlite::memory:", Seed::default()).await.unwrap();
+    world_on(store, faster, timeout).await
+}
+
+pub async fn world_on(store: Arc<dyn Store>, faster: u32, timeout: Duration) -> World {
+    let fake = FakeTelegram::start(TOKEN).await;
+    fake.set_limits(Limits::TELEGRAM.faster(faster));
+    let client = client(&fake.url(), Pace::TELEGRAM.faster(faster), timeout);
+    let talk = Arc::new(Parrot::default());
+    *talk.store.lock().unwrap() = Some(store.clone());
+    let clock = Clock::system();
+    let household = Household::new(client.clone(), store.clone(), clock, Arc::new(|_| Vec::new()));
+    let parts = Transport { client, store: store.clone(), talk: talk.clone(), household, clock };
+    World { fake, store, talk, parts, stop: CancellationToken::new().drop_guard() }
+}
+
+pub fn polling() -> Updates {
+    Updates::Polled(Polling { wait: Duration::from_secs(5), stand_by: Duration::from_millis(500) })
+}
+
+impl World {
+    /// A person with a chat in the store.
+    pub async fn person(&self, id: i64) {
+        self.fake.add_person(id, "Ann", Some("en"));
+        self.know(id).await;
+    }
+
+    /// The store knows the chat.
+    pub async fn know(&self, id: i64) {
+        let now = self.parts.clock.now();
+        let kind = if id < 0 { "group" } else { "private" };
+        let row = ChatRow {
+            id,
+            kind: kind.to_owned(),
+            language: "en".to_owned(),
+            time_zone: "UTC".to_owned(),
+            quiet: None,
+            settings: "{}".to_owned(),
+            paused: None,
+            created_at: now,
+            seen_at: now,
+        };
+        self.store.put_chat(&row).await.unwrap();
+    }
+
+    /// Starts talking; ends with the world, or by the token.
+    pub fn talk(&self, updates: Updates) -> (JoinHandle<()>, CancellationToken) {
+        let stop = CancellationToken::new();
+        let (parts, token) = (self.parts.clone(), stop.clone());
+        (tokio::spawn(talk(parts, updates, token)), stop)
+    }
+
+    /// Starts sending what is in the outbox; ends with the world.
+    pub fn send(&self) -> JoinHandle<()> {
+        tokio::spawn(pump(self.parts.sender(), self.store.clone(), self.parts.clock))
+    }
+
+    /// Writes messages to a target.
+    pub async fn put(&self, messages: &[(String, String)]) {
+        let new: Vec<_> =
+            messages.iter().map(|(target, body)| NewMessage::new(target, "test", body)).collect();
+        for part in new.chunks(1_000) {
+            self.store.put_messages(part, None, self.parts.clock.now()).await.unwrap();
+        }
+    }
+
+    /// The texts that stand in a chat.
+    pub fn texts(&self, chat: i64) -> Vec<String> {
+        self.fake.messages(chat).into_iter().map(|message| message.text).collect()
+    }
+
+    pub fn stop_guard(&self) -> &DropGuard {
+        &self.stop
+    }
+}
+
+/// The bot from its name to its end.
+pub async fn talk(parts: Transport, updates: Updates, stop: CancellationToken) {
+    if let Some(me) = bot::introduce(&parts.client, &stop).await {
+        bot::run(parts, me, updates, stop).await;
+    }
+}
+
+/// Takes, sends and settles, target by target, several at once.
+async fn pump(sender: ChatSender, store: Arc<dyn Store>, clock: Clock) {
+    loop {
+        let taken = store.take_messages("chat", 200, clock.now()).await.unwrap();
+        let is_idle = taken.is_empty();
+        let mut groups = BTreeMap::<String, Vec<Message>>::new();
+        for message in taken {
+            groups.entry(message.target.clone()).or_default().push(message);
+        }
+        let mut tasks = tokio::task::JoinSet::new();
+        for group in groups.into_values() {
+            let (sender, store) = (sender.clone(), store.clone());
+            tasks.spawn(async move {
+                let outcomes = sender.send(&group).await;
+                let settled = group.iter().zip(outcomes).map(|(message, outcome)| Settlement {
+                    id: message.id,
+                    attempts: message.attempts,
+                    outcome,
+                });
+                store.settle_messages(&settled.collect::<Vec<_>>(), clock.now()).await.unwrap();
+            });
+        }
+        tasks.join_all().await;
+        if is_idle {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+pub fn quick(holder: &str) -> Holding {
+    let ms = Duration::from_millis;
+    Holding { keep: ms(1_500), renew_every: ms(300), ask_every: ms(300), ..Holding::new("bot", holder) }
+}

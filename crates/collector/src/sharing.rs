@@ -1,0 +1,467 @@
+//! Several collectors divide the venues: each venue has a lease in the store, and whoever holds it runs the venue.
+//! It must not know connections: it says which venues are ours, and gives each a permit.
+//!
+//! Every look prolongs all leases of ours in one statement, reads who is there and who holds what, and moves one step
+//! towards [`divide()`]'s answer. A venue moves without a gap: its new collector connects and holds its ticks back, its old
+//! one sees that it is live and lets go, and only then the ticks pass. Nothing is ever handed on by two at once, except
+//! where the store cannot be asked.
+
+use crate::{
+    context::Context,
+    divide::divide,
+    holds,
+    permit::{May, Permit},
+    settings::{Division, Elsewhere},
+    share::{Part, Share, Stage, Unit},
+};
+use compact_str::CompactString;
+use market::{Timestamp, VenueId};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use store::{Rows, StoreError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// One question to the store. Well within a lease, so that a store that hangs is noticed before it ends.
+const ASK_MAX: Duration = Duration::from_secs(2);
+/// While a venue moves, looks follow each other at this pace.
+const MOVING_LOOK: Duration = Duration::from_millis(200);
+/// A venue that did not become live here is left where it is for this long.
+const DECLINED_MS: i64 = 300_000;
+
+/// The venues of the plan, once there is one.
+pub type Units = Option<BTreeMap<VenueId, Unit>>;
+
+/// A venue of ours.
+struct Claim {
+    part: Part,
+    since: Timestamp,
+    leased_until: Timestamp,
+}
+
+/// The task.
+pub struct Sharing {
+    store: Arc<dyn Rows>,
+    context: Arc<Context>,
+    division: Division,
+    name: CompactString,
+    units: watch::Receiver<Units>,
+    share: watch::Sender<Share>,
+    claims: BTreeMap<VenueId, Claim>,
+    /// What was ours until we lost sight of the leases.
+    lost: BTreeSet<VenueId>,
+    declined: HashMap<VenueId, Timestamp>,
+    is_announced: bool,
+    settled_at: Option<Timestamp>,
+    is_moving: bool,
+    is_away: bool,
+}
+
+/// Who is there and who holds what, of this installation.
+#[derive(Debug, Default)]
+struct Known {
+    members: BTreeSet<String>,
+    holders: BTreeMap<VenueId, String>,
+    /// Names and holders of leases that ran out and that nobody will ask for.
+    forgotten: Vec<(String, String)>,
+}
+
+impl Sharing {
+    /// Shares nothing yet. The second half tells what is ours from now on.
+    pub fn new(
+        store: Arc<dyn Rows>,
+        context: Arc<Context>,
+        division: Division,
+        units: watch::Receiver<Units>,
+    ) -> (Sharing, watch::Receiver<Share>) {
+        let (share, told) = watch::channel(Share::Of(BTreeMap::new()));
+        let name = context.settings.collector_id.clone();
+        let sharing = Sharing {
+            store,
+            context,
+            division,
+            name,
+            units,
+            share,
+            claims: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            declined: HashMap::new(),
+            is_announced: false,
+            settled_at: None,
+            is_moving: false,
+            is_away: false,
+        };
+        (sharing, told)
+    }
+
+    /// Takes part until stopped; then hands over what it has, if there is anybody to take it.
+    pub async fn run(mut self, stop: CancellationToken) {
+        metrics::describe_gauge!("rates_collector_venues", "Venues that this collector runs");
+        loop {
+            self.look().await;
+            let pace = if self.is_moving { MOVING_LOOK } else { self.context.settings.timing.lease_look };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = self.units.changed() => if changed.is_err() { break },
+                () = tokio::time::sleep(pace + crate::jitter(pace) / 4) => {}
+            }
+        }
+        let most = self.context.settings.timing.hand_over_max + 2 * MOVING_LOOK;
+        if tokio::time::timeout(most, self.hand_over()).await.is_err() {
+            tracing::warn!(
+                "not everything was handed over in time; the rest is taken over when its leases end"
+            );
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.context.clock.now()
+    }
+
+    fn keep(&self) -> Duration {
+        self.context.settings.timing.lease_keep
+    }
+
+    /// When a lease that was asked for at that time ends.
+    fn end_of(&self, asked_at: Timestamp) -> Timestamp {
+        asked_at.plus_millis(millis(self.keep()))
+    }
+
+    async fn look(&mut self) {
+        self.notice_sleep();
+        let asked_at = self.now();
+        let looked = match within(self.store.renew_leases(&self.name, self.keep())).await {
+            Ok(names) => {
+                self.renewed(&names, asked_at);
+                self.arrange().await
+            }
+            Err(error) => Err(error),
+        };
+        match looked {
+            Ok(()) if std::mem::take(&mut self.is_away) => {
+                tracing::info!("the store says again who runs what");
+            }
+            Ok(()) => {}
+            Err(error) => self.go_on_without(&error),
+        }
+        self.tell();
+    }
+
+    /// A process that was frozen finds its permits run out: another may have taken over long ago, and what waits in
+    /// our sockets is as old as the sleep was long. All of it begins anew.
+    fn notice_sleep(&mut self) {
+        let now = self.now();
+        let slept: Vec<VenueId> = self
+            .claims
+            .iter()
+            .filter(|(_, claim)| claim.part.stage == Stage::Held && claim.part.permit.at(now) != May::Publish)
+            .map(|(venue, _)| venue.clone())
+            .collect();
+        if slept.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            venues = slept.len(),
+            "this process did not run for longer than its leases; its feeds begin anew"
+        );
+        for venue in slept {
+            self.drop_claim(&venue);
+            self.lost.insert(venue);
+        }
+        self.tell();
+    }
+
+    /// What the store said is ours, when asked at that time.
+    fn renewed(&mut self, names: &[String], asked_at: Timestamp) {
+        let (now, until) = (self.now(), self.end_of(asked_at));
+        self.is_announced = names.iter().any(|name| *name == self.member(&self.name));
+        let ours: BTreeSet<VenueId> = names.iter().filter_map(|name| self.venue(name)).collect();
+        let held = self.claims.iter_mut().filter(|(_, claim)| claim.part.stage == Stage::Held);
+        let mut gone = Vec::new();
+        for (venue, claim) in held {
+            if ours.contains(venue) && claim.part.permit.prolong(now, until) {
+                claim.leased_until = until;
+            } else {
+                gone.push(venue.clone());
+            }
+        }
+        for venue in gone {
+            if !ours.contains(&venue) {
+                tracing::warn!(%venue, "another collector has taken it over");
+            }
+            self.drop_claim(&venue);
+        }
+        self.lost.clear();
+        // Ours in the store and not here: we slept, and nobody took it.
+        for venue in ours {
+            if now < until && !self.claims.contains_key(&venue) {
+                self.claim(venue, Stage::Held, until);
+            }
+        }
+    }
+
+    /// One step towards what should run where.
+    async fn arrange(&mut self) -> Result<(), StoreError> {
+        if !self.is_announced {
+            let name = self.member(&self.name);
+            self.is_announced = within(self.store.acquire_lease(&name, &self.name, self.keep())).await?;
+        }
+        let units = self.units.borrow_and_update().clone().unwrap_or_default();
+        let known = self.known(&units).await?;
+        for (name, holder) in &known.forgotten {
+            within(self.store.release_lease(name, holder)).await?;
+        }
+        // At first we only say that we are there: those that begin together see each other.
+        let look = millis(self.context.settings.timing.lease_look);
+        let now = self.now();
+        if now < *self.settled_at.get_or_insert(now.plus_millis(look)) {
+            self.is_moving = true;
+            return Ok(());
+        }
+        within(holds::restore(&*self.store, &self.context.hosts, self.now())).await?;
+        let costs: BTreeMap<VenueId, u64> = units.iter().map(|(v, unit)| (v.clone(), unit.cost)).collect();
+        let target = divide(&costs, &known.holders, &known.members);
+        self.is_moving = false;
+        for (venue, unit) in &units {
+            let holder = known.holders.get(venue).map(String::as_str).filter(|holder| *holder != self.name);
+            if target.get(venue).is_some_and(|who| *who == self.name) {
+                self.come(venue, *unit, holder).await?;
+            } else {
+                self.leave(venue, *unit).await?;
+            }
+        }
+        let unwanted: Vec<VenueId> =
+            self.claims.keys().filter(|v| !units.contains_key(*v)).cloned().collect();
+        for venue in unwanted {
+            self.give(&venue).await?;
+        }
+        Ok(())
+    }
+
+    /// A venue that should be ours: taken where nobody has it, prepared where somebody does.
+    async fn come(&mut self, venue: &VenueId, unit: Unit, holder: Option<&str>) -> Result<(), StoreError> {
+        let now = self.now();
+        match (self.claims.get(venue).map(|claim| (claim.part.stage, claim.since)), holder) {
+            (Some((Stage::Held, _)), _) => {}
+            (Some((Stage::Preparing, since)), Some(holder)) => {
+                self.is_moving = true;
+                if now.millis_since(since) > millis(self.context.settings.timing.prepare_max) {
+                    tracing::warn!(%venue, holder, "it did not become live here, and stays where it is");
+                    self.declined.insert(venue.clone(), now.plus_millis(DECLINED_MS));
+                    self.drop_claim(venue);
+                }
+            }
+            (None, Some(_)) => {
+                let is_declined = self.declined.get(venue).is_some_and(|until| now < *until);
+                if unit.is_streamed && !is_declined {
+                    self.claim(venue.clone(), Stage::Preparing, now);
+                }
+                self.is_moving |= !is_declined;
+            }
+            (_, None) => {
+                let asked_at = self.now();
+                let name = self.lease(venue);
+                if within(self.store.acquire_lease(&name, &self.name, self.keep())).await? {
+                    let until = self.end_of(asked_at);
+                    tracing::info!(%venue, "this collector runs it");
+                    match self.claims.get_mut(venue) {
+                        Some(claim) if claim.part.permit.prolong(asked_at, until) => {
+                            claim.part.stage = Stage::Held;
+                            claim.leased_until = until;
+                        }
+                        _ => self.claim(venue.clone(), Stage::Held, until),
+                    }
+                    self.declined.remove(venue);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A venue that should be another's: given up once that one is live, or at once where nothing is streamed.
+    async fn leave(&mut self, venue: &VenueId, unit: Unit) -> Result<(), StoreError> {
+        match self.claims.get(venue).map(|claim| claim.part.stage) {
+            None => {}
+            Some(Stage::Preparing) => self.drop_claim(venue),
+            Some(Stage::Held) if unit.is_streamed && self.elsewhere(venue) != Elsewhere::Live => {
+                self.is_moving = true;
+            }
+            Some(Stage::Held) => {
+                tracing::info!(%venue, "handed over to another collector");
+                self.give(venue).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn give(&mut self, venue: &VenueId) -> Result<(), StoreError> {
+        let is_held = self.claims.get(venue).is_some_and(|claim| claim.part.stage == Stage::Held);
+        if is_held {
+            let name = self.lease(venue);
+            within(self.store.release_lease(&name, &self.name)).await?;
+        }
+        self.drop_claim(venue);
+        Ok(())
+    }
+
+    /// The store does not answer, so nobody can take anything over, and what is ours goes on. A collector that alone
+    /// is cut off from it gives way once its lease has ended and another is heard to run the venue.
+    fn go_on_without(&mut self, error: &StoreError) {
+        if !std::mem::replace(&mut self.is_away, true) {
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "the store does not say who runs what; what runs here goes on"
+            );
+        }
+        self.is_moving = false;
+        self.notice_sleep();
+        let now = self.now();
+        let until = self.end_of(now);
+        let held = self.claims.iter().filter(|(_, claim)| claim.part.stage == Stage::Held);
+        let gives_way: Vec<VenueId> = held
+            .filter(|(venue, claim)| claim.leased_until < now && self.elsewhere(venue) != Elsewhere::Nothing)
+            .map(|(venue, _)| venue.clone())
+            .collect();
+        for venue in gives_way {
+            tracing::warn!(%venue, "another collector runs it; it is left to that one");
+            self.drop_claim(&venue);
+            self.lost.insert(venue);
+        }
+        for claim in self.claims.values().filter(|claim| claim.part.stage == Stage::Held) {
+            claim.part.permit.prolong(now, until);
+        }
+        let comes_back: Vec<VenueId> =
+            self.lost.iter().filter(|venue| self.elsewhere(venue) == Elsewhere::Nothing).cloned().collect();
+        for venue in comes_back {
+            self.lost.remove(&venue);
+            self.claim(venue.clone(), Stage::Held, until);
+            if let Some(claim) = self.claims.get_mut(&venue) {
+                claim.leased_until = now;
+            }
+        }
+    }
+
+    /// Says that we leave, waits a while until what we have is live elsewhere, and lets go of the rest.
+    async fn hand_over(&mut self) {
+        let deadline = self.now().plus_millis(millis(self.context.settings.timing.hand_over_max));
+        let member = self.member(&self.name);
+        let mut is_told = false;
+        while self.now() < deadline && !self.claims.is_empty() {
+            // Others prepare for what a collector holds that is no member.
+            if !is_told {
+                is_told = within(self.store.release_lease(&member, &self.name)).await.is_ok();
+            }
+            let asked_at = self.now();
+            let Ok(names) = within(self.store.renew_leases(&self.name, self.keep())).await else { break };
+            self.renewed(&names, asked_at);
+            let units = self.units.borrow().clone().unwrap_or_default();
+            match self.known(&units).await {
+                Ok(known) if !known.members.is_empty() => {}
+                _ => break,
+            }
+            for (venue, unit) in units {
+                if self.leave(&venue, unit).await.is_err() {
+                    break;
+                }
+            }
+            self.tell();
+            tokio::time::sleep(MOVING_LOOK).await;
+        }
+        let rest: Vec<VenueId> = self.claims.keys().cloned().collect();
+        for venue in rest {
+            if self.give(&venue).await.is_err() {
+                break;
+            }
+        }
+        if !is_told {
+            let _ = within(self.store.release_lease(&member, &self.name)).await;
+        }
+    }
+
+    async fn known(&self, units: &BTreeMap<VenueId, Unit>) -> Result<Known, StoreError> {
+        let mut known = Known::default();
+        let members = self.member("");
+        for lease in within(self.store.leases()).await? {
+            let (is_over, venue) = (lease.left.is_zero(), self.venue(&lease.name));
+            match (lease.name.strip_prefix(&members), venue) {
+                (Some(member), _) if !is_over => drop(known.members.insert(member.to_owned())),
+                (None, Some(venue)) if !is_over => drop(known.holders.insert(venue, lease.holder)),
+                (Some(_), _) => known.forgotten.push((lease.name, lease.holder)),
+                (None, Some(venue)) if !units.is_empty() && !units.contains_key(&venue) => {
+                    known.forgotten.push((lease.name, lease.holder));
+                }
+                _ => {}
+            }
+        }
+        Ok(known)
+    }
+
+    fn elsewhere(&self, venue: &VenueId) -> Elsewhere {
+        (self.division.elsewhere)(venue)
+    }
+
+    fn claim(&mut self, venue: VenueId, stage: Stage, until: Timestamp) {
+        let permit = match stage {
+            Stage::Held => Permit::until(until),
+            Stage::Preparing => Permit::waiting(),
+        };
+        let part = Part { permit: Arc::new(permit), stage };
+        self.claims.insert(venue, Claim { part, since: self.now(), leased_until: until });
+    }
+
+    /// From this moment nothing of it is handed on.
+    fn drop_claim(&mut self, venue: &VenueId) {
+        if let Some(claim) = self.claims.remove(venue) {
+            claim.part.permit.end();
+        }
+    }
+
+    fn tell(&self) {
+        let parts = self.claims.iter().map(|(venue, claim)| (venue.clone(), claim.part.clone())).collect();
+        let held = self.claims.values().filter(|claim| claim.part.stage == Stage::Held).count();
+        metrics::gauge!("rates_collector_venues").set(u32::try_from(held).unwrap_or(u32::MAX));
+        self.share.send_if_modified(|told| {
+            let is_same = match told {
+                Share::Of(before) => same(before, &parts),
+                Share::All => false,
+            };
+            if !is_same {
+                *told = Share::Of(parts);
+            }
+            !is_same
+        });
+    }
+
+    fn member(&self, name: &str) -> String {
+        format!("{}:collector:{name}", self.division.scope)
+    }
+
+    fn lease(&self, venue: &VenueId) -> String {
+        format!("{}:venue:{venue}", self.division.scope)
+    }
+
+    fn venue(&self, lease: &str) -> Option<VenueId> {
+        let name = lease.strip_prefix(self.division.scope.as_str())?.strip_prefix(":venue:")?;
+        VenueId::parse(name).ok()
+    }
+}
+
+fn same(before: &BTreeMap<VenueId, Part>, after: &BTreeMap<VenueId, Part>) -> bool {
+    let pairs = before.iter().zip(after);
+    before.len() == after.len()
+        && pairs.into_iter().all(|((a, one), (b, other))| {
+            a == b && one.stage == other.stage && Arc::ptr_eq(&one.permit, &other.permit)
+        })
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+async fn within<T>(question: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = |_| Err(StoreError::Unavailable("no answer in time".into()));
+    tokio::time::timeout(ASK_MAX, question).await.unwrap_or_else(late)
+}

@@ -1,0 +1,20 @@
+//! The roles apart: many processes of the real binary on private servers, some of which die.
+//! It must not reach any other machine.
+
+mod alone;
+mod broker_faults;
+mod cache_faults;
+mod dividing;
+mod fleet;
+mod harness;
+mod migrations;
+mod oracle;
+mod orders;
+mod roles;
+mod soak;
+mod stopping;
+mod store_faults;
+mod views;
+mod watch;
+mod web;
+mod wrong;
