@@ -108,6 +108,8 @@ pub struct Timing {
     pub status_gap: Duration,
     /// A store that does not answer is asked again after this time.
     pub store_retry: Duration,
+    /// A venue that does not serve this place, at any of its addresses, is asked again after this time.
+    pub geo_blocked_pause: Duration,
     /// Without `Retry-After`, a venue that says "too many" is left alone for this long.
     pub rate_limited_pause: Duration,
     /// How long a lease of a venue is kept without being prolonged.
@@ -134,6 +136,7 @@ impl Default for Timing {
             status_every: Duration::from_secs(5),
             status_gap: Duration::from_millis(100),
             store_retry: Duration::from_secs(2),
+            geo_blocked_pause: Duration::from_secs(900),
             rate_limited_pause: Duration::from_secs(60),
             // Two looks may fail, and a dead collector's venues are live elsewhere within ten seconds all the same.
             lease_keep: Duration::from_secs(6),

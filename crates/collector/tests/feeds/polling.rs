@@ -190,6 +190,32 @@ async fn failures_back_off_and_are_told_apart() {
     }
 }
 
+/// 451: the venue is asked at its next address, at once; where none serves this place it is parked, with one state.
+#[tokio::test]
+async fn a_geographic_refusal_leads_to_the_alternate_address() {
+    let (refuses, serves) = (fake(answer(451, BOTH)).await, fake(answer(451, "")).await);
+    let urls = format!(
+        "url = [\"http://{}/p?q={{symbols}}\", \"http://{}/p?q={{symbols}}\"]\ninterval = \"200ms\"",
+        refuses.address(),
+        serves.address()
+    );
+    let mut settings = settings();
+    settings.timing.geo_blocked_pause = Duration::from_millis(1_500);
+    let file = venue_file("", &urls);
+    let world = World::start(vec![venue("a", &file)], vec![row(1, "a", "BTC-USD")], settings).await;
+    until("both were asked", PATIENCE, || requests(&refuses) > 0 && requests(&serves) > 0).await;
+    let asked = Instant::now();
+    serves.set(|b| b.http = answer(200, BOTH));
+    world.row_is("a", 1, PairState::Live).await;
+    assert!(asked.elapsed() > Duration::from_millis(1_000), "it was parked: {:?}", asked.elapsed());
+    let shown = world.states("a/http-1");
+    assert_eq!(shown, [ConnectionState::Connecting, ConnectionState::GeoBlocked, ConnectionState::Live]);
+    // Where it was served it is asked on.
+    let (before, there) = (requests(&refuses), requests(&serves));
+    until("it goes on", PATIENCE, || requests(&serves) >= there + 3).await;
+    assert_eq!(requests(&refuses), before);
+}
+
 /// Whatever stands in the page of an error: a price there is nobody's word.
 #[tokio::test]
 async fn a_price_in_an_answer_that_is_none_is_not_read() {
