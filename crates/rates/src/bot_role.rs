@@ -5,9 +5,14 @@ use crate::{
     config::Config,
     exit::{Exit, Failure},
 };
+use alerts::{WebhookSender, WebhookSettings};
 use board::Board;
-use bot::{Client, Conversation, ConversationParts, Holding, Household, LogLines, Pace, Polling, Throttle, Transport, Updates, Webhook};
+use bot::{
+    Client, Conversation, ConversationParts, Holding, Household, LogLines, Pace, Polling, Throttle,
+    Transport, Updates, Webhook,
+};
 use clock::Clock;
+use guard::SystemResolver;
 use market::VenueId;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::Store;
@@ -29,9 +34,8 @@ impl Telegram {
     /// Reads the configuration; `None` without a token.
     pub fn of(config: &Config) -> Result<Option<Telegram>, Failure> {
         let Some(token) = &config.bot.token else { return Ok(None) };
-        let wrong = |key: &str, error: &dyn std::error::Error| {
-            Failure::say(Exit::Config, format!("{key}: {error}"))
-        };
+        let wrong =
+            |key: &str, error: &dyn std::error::Error| Failure::say(Exit::Config, format!("{key}: {error}"));
         let url = config.bot.api_url.as_deref().unwrap_or(bot::API_URL);
         let client = Client::new(url, token, CALL_TIMEOUT, Throttle::new(Pace::TELEGRAM))
             .map_err(|error| wrong("bot.api_url (TELEGRAM_API_URL)", &error))?;
@@ -70,6 +74,8 @@ pub struct BotRole {
     pub venues: Arc<BTreeMap<VenueId, String>>,
     /// `None` = off.
     pub telegram: Option<Telegram>,
+    /// How webhooks are called.
+    pub webhooks: WebhookSettings,
     /// The newest lines of the log.
     pub log_lines: LogLines,
 }
@@ -83,7 +89,9 @@ impl BotRole {
     /// Runs until `stop`, whenever this process holds the lease.
     pub async fn run(self, lease: String, stop: CancellationToken) {
         if self.telegram.is_none() {
-            tracing::info!("telegram is off: no TELEGRAM_BOT_TOKEN; alerts are watched, and sent to webhooks");
+            tracing::info!(
+                "telegram is off: no TELEGRAM_BOT_TOKEN; alerts are watched, and sent to webhooks"
+            );
         }
         let holding = Holding::new(lease, format!("bot-{:08x}", fastrand::u32(..)));
         bot::stand_by(&*self.store, &holding, &stop, |token| self.clone().work(token)).await;
@@ -94,8 +102,31 @@ impl BotRole {
         tokio::join!(
             alerts::run(watch, alerts::Settings::default(), stop.clone()),
             bot::run_subscriptions(self.store.clone(), self.clock, stop.clone()),
+            alerts::upkeep(self.store.clone(), self.clock, stop.clone()),
+            self.call_webhooks(&stop),
             self.talk(&stop),
         );
+    }
+
+    /// What alerts tell programs.
+    async fn call_webhooks(&self, stop: &CancellationToken) {
+        match WebhookSender::new(
+            self.store.clone(),
+            self.clock,
+            self.webhooks.clone(),
+            Arc::new(SystemResolver),
+        ) {
+            Ok(sender) => self.send("webhook", Arc::new(sender), stop).await,
+            Err(error) => {
+                tracing::error!("webhooks are off: {error}");
+                stop.cancelled().await;
+            }
+        }
+    }
+
+    async fn send(&self, channel: &'static str, sender: Arc<dyn alerts::Sender>, stop: &CancellationToken) {
+        let sending = alerts::Sending::new(channel);
+        alerts::send_outbox(self.store.clone(), sender, self.clock, sending, stop.clone()).await;
     }
 
     /// Telegram: who we are, then the conversation and the sender.
@@ -121,6 +152,10 @@ impl BotRole {
             household: house,
             clock: self.clock,
         };
-        bot::run(transport, me, telegram.updates.clone(), stop.clone()).await;
+        let sender = Arc::new(transport.sender());
+        tokio::join!(
+            bot::run(transport, me, telegram.updates.clone(), stop.clone()),
+            self.send("chat", sender, stop),
+        );
     }
 }

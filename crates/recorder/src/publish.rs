@@ -40,7 +40,7 @@ impl Turn {
             };
             let keep_ms = i64::try_from(settings.lease_keep.as_millis()).unwrap_or(i64::MAX);
             let until = until.map(|from| from.plus_millis(keep_ms));
-            self.until_us.store(until.map_or(i64::MIN, |until| until.micros()), Relaxed);
+            self.until_us.store(until.map_or(i64::MIN, Timestamp::micros), Relaxed);
             if was_ours != until.is_some() {
                 was_ours = until.is_some();
                 tracing::info!(publishes = was_ours, "rates for everyone else");
