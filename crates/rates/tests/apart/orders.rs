@@ -2,12 +2,15 @@
 //! is ready soon after the last one is there. It must not know how anybody waits.
 
 use crate::{
-    fleet::{promised, say},
+    fleet::say,
     harness::{Installation, PATIENCE, Servers, Service, row, within},
 };
 use std::{collections::HashMap, time::Duration};
 use testkit::{Behaviour, FakeVenue, counts};
 use tokio::time::Instant;
+
+/// As promised; the suite shares the machine, and has three times as long.
+const READY_MAX: Duration = Duration::from_secs(30);
 
 const ALL: [&str; 6] = ["postgres", "rabbit", "redis", "collector", "recorder", "api"];
 
@@ -73,7 +76,7 @@ async fn started_in(servers: &Servers, order: [&'static str; 6]) {
         Some(())
     };
     let what = format!("{order:?}: all are ready");
-    within(promised(Duration::from_secs(30)), &what, is_ready).await;
+    within(READY_MAX * counts::count(3, 1) as u32, &what, is_ready).await;
     within(PATIENCE, "a candle", async || {
         let (status, body) = services["api"].get("/api/v1/history/BTC-USD?interval=1m").await;
         (status == 200 && !body["candles"].as_array()?.is_empty()).then_some(())
