@@ -83,8 +83,11 @@ fn standing(change: &ChatMemberUpdated) -> Option<What> {
         ChatMember::Restricted(restricted) => restricted.is_member,
         ChatMember::Left(_) | ChatMember::Kicked(_) => false,
     };
+    let is_restricted = |member: &ChatMember| matches!(member, ChatMember::Restricted(_));
     match (is_in(&change.old_chat_member), is_in(&change.new_chat_member)) {
         (true, false) => Some(What::Blocked),
+        // A group that did not let us write may do so now.
+        (true, true) if is_restricted(&change.old_chat_member) => Some(What::Unblocked),
         (false, true) if change.chat.type_field == ChatType::Private => Some(What::Unblocked),
         (false, true) => Some(What::Joined),
         (true, true) | (false, false) => None,

@@ -38,7 +38,7 @@ const WAITING_MAX: usize = 1_000;
 const WAITING_IN_CHAT_MAX: usize = 100;
 
 /// Numbers of updates that are remembered, so that none is heard twice.
-const SEEN_MAX: usize = 1_000;
+const SEEN_MAX: usize = 500;
 
 /// A number that is older means nothing: after a week of silence Telegram counts from anywhere.
 const OFFSET_AGE_MAX_MS: i64 = 6 * 24 * 3_600_000;

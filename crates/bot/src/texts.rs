@@ -233,6 +233,7 @@ texts! {
     not_shown,
     understood_missing_price,
     understood_missing_pair,
+    try_these,
     understood_words,
     not_understood,
     contradiction,

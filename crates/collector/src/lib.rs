@@ -40,6 +40,7 @@ mod unread;
 pub use backoff::BackoffLimits;
 pub use catalogue::{Catalogue, Found};
 pub use context::ContextError;
+pub use dial::{Bytes, Wire};
 pub use guard::{Blocked, Guard, GuardError, Resolver, SystemResolver};
 pub use listing::{Lister, ListingError};
 pub use plan::{Feed, FeedKey, Plan, PlannedRow, Planner, Transport, UNKNOWN_VENUE, Verdict, Want};

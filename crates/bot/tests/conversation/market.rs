@@ -91,8 +91,11 @@ fn tell(board: &Board) {
             last_error: None,
             pairs: pairs as u32,
             until: until_ms.map(|ms| now.plus_millis(ms)),
+            unread: None,
+            every_ms: None,
+            seldom: None,
         };
-        let names = ["BTC-USDT", "ETH-USDT", "SOL-USDT"];
+        let names = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "DOGE-USDT"];
         let pairs = names.iter().take(pairs).map(|name| PairStatus {
             pair: pair(name),
             state: PairState::Live,
@@ -114,7 +117,7 @@ fn tell(board: &Board) {
     one("kraken", ConnectionState::Live, 60_000, None, 1);
     one("okx", ConnectionState::Live, 60_000, None, 1);
     one("coingecko", ConnectionState::RateLimited, 24_000, Some(500_000), 1);
-    one("htx", ConnectionState::Silent, 180_500, Some(500_000), 0);
+    one("htx", ConnectionState::Silent, 180_500, Some(500_000), 4);
     one("gemini", ConnectionState::GeoBlocked, 1_000, None, 0);
 }
 

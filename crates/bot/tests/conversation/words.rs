@@ -245,12 +245,12 @@ async fn quiet_hours_end_in_one_digest() {
         |language, zone| talk.digest(Some(&chat(language, zone)), &held).unwrap().html.replace('\u{a0}', " ");
     assert_eq!(
         digest("en", "UTC"),
-        "🌙 While you had quiet hours, 2 alerts fired:\n14:05 UTC BTC/USDT ▲ 70,000 — 70,012.40\n\
+        "🌙 During quiet hours: 2 alerts\n14:05 UTC BTC/USDT ▲ 70,000 — 70,012.40\n\
          14:05 UTC BTC/USDT ▼ −5.21% — 70,012.40"
     );
     assert_eq!(
         digest("ru", "Europe/Moscow"),
-        "🌙 Пока были тихие часы: 2 алерта\n17:05 МСК BTC/USDT ▲ 70 000 — 70 012,40\n\
+        "🌙 За тихие часы: 2 алерта\n17:05 МСК BTC/USDT ▲ 70 000 — 70 012,40\n\
          17:05 МСК BTC/USDT ▼ −5,21 % — 70 012,40"
     );
     let alone = talk.digest(Some(&chat("en", "UTC")), &held[..1]).unwrap();
@@ -376,7 +376,10 @@ async fn who_cannot_be_checked_changes_nothing() {
     let talk = Conversation::new(parts(store.clone()));
     let chat = Some(ChatRef { id: GROUP, kind: ChatKind::Group, thread: None });
     let answer = talk.hear(Said { chat, ..said(MEMBER, "/alert BTC above 70k") }).await;
-    assert_eq!(first_html(&answer), "I can't check just now whether you are an admin here. Try in a minute.");
+    assert_eq!(
+        first_html(&answer),
+        "I can't check right now whether you are an admin here. Try in a minute."
+    );
     assert!(store.alerts_of(&format!("chat:{GROUP}")).await.unwrap().is_empty());
     // Whoever speaks as the group is one.
     let mut anonymous = Said { chat, ..said(MEMBER, "/alert BTC above 70k") };

@@ -192,6 +192,7 @@ pub fn settings() -> Settings {
     settings.timing.overlap_max = Duration::from_secs(3);
     settings.timing.drain_max = Duration::from_millis(300);
     settings.timing.store_retry = Duration::from_millis(100);
+    settings.timing.geo_blocked_pause = Duration::from_millis(400);
     settings
 }
 
