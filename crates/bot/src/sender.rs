@@ -11,7 +11,7 @@ use crate::{
     split::{self, MESSAGE_UNITS_MAX},
     throttle::Class,
 };
-use alerts::Target;
+use alerts::{Quiet, Target};
 use async_trait::async_trait;
 use clock::Clock;
 use market::Timestamp;
@@ -74,6 +74,13 @@ impl alerts::Sender for ChatSender {
         let Ok(row) = self.performer.store.chat(chat).await else { return not_now(TROUBLE_MS) };
         if let Some(reason) = row.as_ref().and_then(|row| row.paused.as_deref()) {
             return group.iter().map(|message| paused(message, reason, now)).collect();
+        }
+        // What was held is due, and the quiet hours may be others by now.
+        let quiet = row.as_ref().and_then(Quiet::of_chat);
+        if let Some(at) = quiet.and_then(|quiet| quiet.held_until(now))
+            && group.iter().all(|message| message.is_held)
+        {
+            return vec![Outcome::NotNow { at }; group.len()];
         }
         let thread = thread.and_then(|thread| i32::try_from(thread).ok());
         let is_bulk = group.iter().all(|message| message.priority >= PRIORITY_BULK);
