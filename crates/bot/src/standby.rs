@@ -66,7 +66,11 @@ pub async fn stand_by<Work>(
                 });
                 metrics::gauge!("rates_bot_active").set(0);
                 // Given back, so that another takes over at once.
-                let _ = tokio::time::timeout(ANSWER_WITHIN, leases.release_lease(&holding.lease, &holding.holder)).await;
+                let _ = tokio::time::timeout(
+                    ANSWER_WITHIN,
+                    leases.release_lease(&holding.lease, &holding.holder),
+                )
+                .await;
             }
             Some(false) if !waits => {
                 waits = true;
@@ -98,5 +102,8 @@ async fn hold(leases: &dyn Leases, holding: &Holding, token: &CancellationToken)
 
 /// Whether the lease is ours now; `None` if the store does not say.
 async fn ask(leases: &dyn Leases, holding: &Holding) -> Option<bool> {
-    tokio::time::timeout(ANSWER_WITHIN, leases.acquire_lease(&holding.lease, &holding.holder, holding.keep)).await.ok()?.ok()
+    tokio::time::timeout(ANSWER_WITHIN, leases.acquire_lease(&holding.lease, &holding.holder, holding.keep))
+        .await
+        .ok()?
+        .ok()
 }

@@ -6,7 +6,10 @@ use crate::{
     exit::{Exit, Failure},
 };
 use board::Board;
-use bot::{Client, Conversation, ConversationParts, Holding, Household, LogLines, Pace, Polling, Throttle, Transport, Updates, Webhook};
+use bot::{
+    Client, Conversation, ConversationParts, Holding, Household, LogLines, Pace, Polling, Throttle,
+    Transport, Updates, Webhook,
+};
 use clock::Clock;
 use market::VenueId;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -29,9 +32,8 @@ impl Telegram {
     /// Reads the configuration; `None` without a token.
     pub fn of(config: &Config) -> Result<Option<Telegram>, Failure> {
         let Some(token) = &config.bot.token else { return Ok(None) };
-        let wrong = |key: &str, error: &dyn std::error::Error| {
-            Failure::say(Exit::Config, format!("{key}: {error}"))
-        };
+        let wrong =
+            |key: &str, error: &dyn std::error::Error| Failure::say(Exit::Config, format!("{key}: {error}"));
         let url = config.bot.api_url.as_deref().unwrap_or(bot::API_URL);
         let client = Client::new(url, token, CALL_TIMEOUT, Throttle::new(Pace::TELEGRAM))
             .map_err(|error| wrong("bot.api_url (TELEGRAM_API_URL)", &error))?;
@@ -83,7 +85,9 @@ impl BotRole {
     /// Runs until `stop`, whenever this process holds the lease.
     pub async fn run(self, lease: String, stop: CancellationToken) {
         if self.telegram.is_none() {
-            tracing::info!("telegram is off: no TELEGRAM_BOT_TOKEN; alerts are watched, and sent to webhooks");
+            tracing::info!(
+                "telegram is off: no TELEGRAM_BOT_TOKEN; alerts are watched, and sent to webhooks"
+            );
         }
         let holding = Holding::new(lease, format!("bot-{:08x}", fastrand::u32(..)));
         bot::stand_by(&*self.store, &holding, &stop, |token| self.clone().work(token)).await;

@@ -11,8 +11,7 @@ use crate::{
 pub fn check(config: &Config) -> Result<(), Failure> {
     // A recorder only keeps, and a bot only tells: without them nothing is missed now.
     let needed = [Role::Collector, Role::Api].into_iter();
-    let missing: Vec<&str> =
-        needed.filter(|role| !config.roles.contains(role)).map(Role::name).collect();
+    let missing: Vec<&str> = needed.filter(|role| !config.roles.contains(role)).map(Role::name).collect();
     if missing.is_empty() || !config.broker.has_scheme("memory") {
         return Ok(());
     }

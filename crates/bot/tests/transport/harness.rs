@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use bot::{
-    Act, ChatSender, Client, Holding, Household, Keyboard, Pace, Polling, Said, Talk, Throttle, Token, Told, Transport,
-    Updates, What,
+    Act, ChatSender, Client, Holding, Household, Keyboard, Pace, Polling, Said, Talk, Throttle, Token, Told,
+    Transport, Updates, What,
 };
 use clock::Clock;
 use std::{
