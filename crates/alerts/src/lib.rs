@@ -4,6 +4,7 @@
 //! and the store. It must not know Telegram, nor any language.
 
 mod alert;
+mod ask;
 mod book;
 mod firing;
 mod history;
@@ -27,6 +28,7 @@ mod window;
 mod write;
 
 pub use alert::{Alert, AlertError};
+pub use ask::{KeepError, Kept, MEMBERS, Wish, check_url, keep, shown};
 pub use book::{Book, Expired, Fired, Need, Seen};
 pub use firing::{Firing, Offline};
 pub use outbox::{Sender, Sending, send_outbox};

@@ -163,6 +163,7 @@ impl Service {
         let builtin = self.venues.iter().map(|venue| venue.id().to_string()).collect();
         let known = known_venues(tasks, builtin, store.clone());
         let (metrics, files) = (self.metrics.clone(), self.files.clone());
+        let guard = opening::guard(&self.config);
         let parts = Parts {
             board,
             store: Some(store),
@@ -177,6 +178,7 @@ impl Service {
             }),
             venue_check: Arc::new(checked),
             venue_text: Arc::new(move |id| files.text(id).map(str::to_owned)),
+            webhook_check: Arc::new(move |url| alerts::check_url(&guard, url)),
         };
         let settings = api::Settings {
             demo: self.demo,
