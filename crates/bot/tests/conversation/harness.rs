@@ -292,7 +292,8 @@ fn normal(text: &str) -> String {
             (r"just now|\d+ (s|min) ago", "‹age› ago"),
             (r"только что|\d+ (с|мин) назад", "‹age› назад"),
             (r"\d\d:\d\d:\d\d", "‹time›"),
-            (r"\d+([.,]\d)? (s|min|с|мин)\b", "‹span›"),
+            (r"\d+(\.\d)? (s|min)\b", "‹span›"),
+            (r"\d+(,\d)? (с|мин)([ ,.)\n]|$)", "‹span›$3"),
             (r"(until|до|Expires|Истекает)( [^,\n]+,)? \d\d:\d\d", "$1$2 ‹hh:mm›"),
             (r"\d\d:\d\d – (.*)\d\d:\d\d", "‹hh:mm› – $1‹hh:mm›"),
         ]
