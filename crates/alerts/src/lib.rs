@@ -4,12 +4,12 @@
 //! and the store. It must not know Telegram, nor any language.
 
 mod alert;
+mod ask;
 mod book;
 mod firing;
 mod history;
 mod judge;
 mod ladder;
-mod lead;
 mod outbox;
 mod page;
 mod preview;
@@ -28,9 +28,9 @@ mod window;
 mod write;
 
 pub use alert::{Alert, AlertError};
+pub use ask::{KeepError, Kept, MEMBERS, Wish, check_url, keep, shown};
 pub use book::{Book, Expired, Fired, Need, Seen};
 pub use firing::{Firing, Offline};
-pub use lead::lead;
 pub use outbox::{Sender, Sending, send_outbox};
 pub use preview::{preview, preview_days};
 pub use progress::{Gate, Progress};

@@ -8,7 +8,6 @@ use crate::run::wait_after;
 use async_trait::async_trait;
 use clock::Clock;
 use futures_util::FutureExt;
-use market::Timestamp;
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use store::{Message, MessageState, Outbox, Outcome, Settlement, StoreError};
 use tokio::task::JoinSet;
@@ -35,6 +34,8 @@ pub struct Sending {
     pub look_every: Duration,
     /// After this a sender is given up, and its messages may have arrived.
     pub give_up_after: Duration,
+    /// What may have arrived without anybody knowing is sent again after this.
+    pub repeat_after: Duration,
     /// At the end, senders may take so long still.
     pub drain: Duration,
 }
@@ -48,18 +49,17 @@ impl Sending {
             messages_max: 100,
             look_every: Duration::from_secs(1),
             give_up_after: Duration::from_secs(300),
+            repeat_after: Duration::from_secs(5),
             drain: Duration::from_secs(4),
         }
     }
 }
 
-/// What may have arrived without anybody knowing is sent again after this.
-const UNSURE_MS: i64 = 5_000;
 /// So many outcomes are one transaction.
 const SETTLED_MAX: usize = 500;
 
-/// Sends until `stop`; never fails: while the store is away it waits. One process at a time should (see
-/// [`crate::lead`]): what it finds being sent at its start was left by another.
+/// Sends until `stop`; never fails: while the store is away it waits. One process at a time may, by a lease:
+/// what it finds being sent at its start was left by another.
 pub async fn send_outbox(
     outbox: Arc<dyn Outbox>,
     sender: Arc<dyn Sender>,
@@ -155,8 +155,8 @@ impl Post {
         let messages = self.outbox.take_messages(channel, self.sending.messages_max, now).await?;
         let may_be_more = messages.len() == self.sending.messages_max;
         for group in by_target(messages) {
-            let (sender, clock, limit) = (self.sender.clone(), self.clock, self.sending.give_up_after);
-            self.at_work.spawn(async move { carry(&*sender, &group, clock, limit, channel).await });
+            let (sender, clock, sending) = (self.sender.clone(), self.clock, self.sending.clone());
+            self.at_work.spawn(async move { carry(&*sender, &group, clock, &sending).await });
         }
         Ok(may_be_more)
     }
@@ -192,14 +192,10 @@ impl Post {
 }
 
 /// One target's messages through their sender, whatever it does.
-async fn carry(
-    sender: &dyn Sender,
-    group: &[Message],
-    clock: Clock,
-    limit: Duration,
-    channel: &'static str,
-) -> Done {
-    let sent = AssertUnwindSafe(tokio::time::timeout(limit, sender.send(group))).catch_unwind().await;
+async fn carry(sender: &dyn Sender, group: &[Message], clock: Clock, sending: &Sending) -> Done {
+    let channel = sending.channel;
+    let sent = tokio::time::timeout(sending.give_up_after, sender.send(group));
+    let sent = AssertUnwindSafe(sent).catch_unwind().await;
     let (outcomes, why) = match sent {
         Ok(Ok(outcomes)) => (outcomes, "its sender said nothing of it"),
         Ok(Err(_)) => (Vec::new(), "its sender did not end"),
@@ -208,20 +204,14 @@ async fn carry(
     if outcomes.len() < group.len() {
         tracing::error!(channel, messages = group.len(), answered = outcomes.len(), "{why}");
     }
-    let now = clock.now();
+    let repeat_ms = i64::try_from(sending.repeat_after.as_millis()).unwrap_or(i64::MAX);
+    let at = clock.now().plus_millis(repeat_ms);
+    let unsure = || Outcome::Ambiguous { at, error: why.to_owned() };
     let mut outcomes = outcomes.into_iter();
-    group.iter().map(|message| settlement(message, outcomes.next(), why, now, channel)).collect()
+    group.iter().map(|message| settlement(message, outcomes.next().unwrap_or_else(unsure), channel)).collect()
 }
 
-fn settlement(
-    message: &Message,
-    outcome: Option<Outcome>,
-    why: &str,
-    now: Timestamp,
-    channel: &'static str,
-) -> Settlement {
-    let unsure = || Outcome::Ambiguous { at: now.plus_millis(UNSURE_MS), error: why.to_owned() };
-    let outcome = outcome.unwrap_or_else(unsure);
+fn settlement(message: &Message, outcome: Outcome, channel: &'static str) -> Settlement {
     let word = match &outcome {
         Outcome::Sent => MessageState::Sent.as_str(),
         Outcome::Retry { .. } => "retry",

@@ -69,6 +69,7 @@ fn ours(board: Arc<Board>) -> SocketAddr {
         checks: Arc::new(Vec::new),
         venue_known: Arc::new(|_| Ok(())),
         venue_check: Arc::new(|_, _| Ok(0)),
+        webhook_check: Arc::new(|_| Ok(())),
         venue_text: Arc::new(|_| None),
     };
     server(move |listener| async move {

@@ -5,11 +5,12 @@ use crate::{error::Problem, state::Server};
 use hyper::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use store::ApiKey;
 use subtle::ConstantTimeEq;
 
 /// Lets only the holder of a key pass. The key is known by its hash alone; the comparison takes the same time
 /// wherever the hashes differ, and a longer key is not even hashed.
-pub(crate) async fn authorise(server: &Server, headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) async fn authorise(server: &Server, headers: &HeaderMap) -> Result<ApiKey, Problem> {
     const KEY_BYTES_MAX: usize = 512;
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let (scheme, key) = given.and_then(|given| given.split_once(' ')).unwrap_or_default();
@@ -31,7 +32,7 @@ pub(crate) async fn authorise(server: &Server, headers: &HeaderMap) -> Result<()
         Some(kept)
             if bool::from(kept.hash.as_bytes().ct_eq(hash.as_bytes())) && kept.revoked_at.is_none() =>
         {
-            Ok(())
+            Ok(kept)
         }
         _ => Err(WRONG),
     }

@@ -52,6 +52,8 @@ pub(crate) enum Problem {
     MethodNotAllowed,
     /// The same row is there already.
     Conflict(String),
+    /// As many as one client may have are there.
+    LimitReached(String),
     /// The target is longer than we read.
     UriTooLong,
     /// The body is larger than we read.
@@ -99,6 +101,7 @@ impl Problem {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Not with this method")
             }
             Problem::Conflict(_) => (StatusCode::CONFLICT, "conflict", "It is there already"),
+            Problem::LimitReached(_) => (StatusCode::CONFLICT, "limit_reached", "There may be no more"),
             Problem::UriTooLong => (StatusCode::URI_TOO_LONG, "uri_too_long", "The address is too long"),
             Problem::BodyTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large")
@@ -123,7 +126,9 @@ impl Problem {
             Problem::BadPair(detail) | Problem::Unauthorized(detail) | Problem::NotFound(detail) => {
                 (*detail).into()
             }
-            Problem::BadRequest(detail) | Problem::Conflict(detail) => detail.clone(),
+            Problem::BadRequest(detail) | Problem::Conflict(detail) | Problem::LimitReached(detail) => {
+                detail.clone()
+            }
             Problem::BadVenueFile(VenueMistake { line, key, reason }) => {
                 format!("line {line}: {key}: {reason}")
             }

@@ -2,12 +2,13 @@
 //! It must not know how ticks are collected or carried: `collector` and `broker` are no business of it.
 //!
 //! How to add a path:
-//! 1. Write its handler beside its kin (`rates`, `original`, `lists`, `trade_info`, `probes`, `page`).
+//! 1. Write its handler beside its kin (`rates`, `original`, `lists`, `trade_info`, `alerts`, `probes`, `page`).
 //! 2. Enter it twice in `routes.rs`: in the table and in the router.
 //! 3. Describe it in `openapi.json`; a test compares the document with the table.
 //! 4. Say what goes wrong with a variant of `error::Problem`, never by hand.
 //! 5. Test it over a socket in `tests/`.
 
+mod alerts;
 mod authorise;
 mod body;
 mod error;
@@ -36,7 +37,7 @@ mod watch;
 pub use error::VenueMistake;
 pub use limit::RateLimit;
 pub use serve::serve;
-pub use state::{Check, Parts, Settings, VenueCheck, VenueKnown, VenueText};
+pub use state::{Check, Parts, Settings, VenueCheck, VenueKnown, VenueText, WebhookCheck};
 
 /// The OpenAPI 3.1 document, as JSON.
 pub fn openapi() -> String {

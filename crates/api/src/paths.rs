@@ -24,7 +24,7 @@ const fn path(template: &'static str, methods: &'static [Method]) -> Path {
 const GET: &[Method] = &[Method::GET];
 
 /// Every path. The first is what no path matched.
-pub(crate) const ROUTES: [Path; 22] = [
+pub(crate) const ROUTES: [Path; 24] = [
     path("other", &[]),
     path("/api/v1/rates/{pair}", GET),
     path("/api/v1/currency_pair/", GET),
@@ -47,6 +47,8 @@ pub(crate) const ROUTES: [Path; 22] = [
     path("/robots.txt", GET),
     path("/api/v1/venues/{name}", &[Method::GET, Method::DELETE]),
     path("/api/v1/history/{pair}", GET),
+    path("/api/v1/alerts", &[Method::GET, Method::POST]),
+    path("/api/v1/alerts/{id}", &[Method::GET, Method::DELETE]),
 ];
 
 impl Route {
@@ -67,6 +69,9 @@ impl Route {
         }
         if path.starts_with("/api/v1/history/") {
             return Route(21);
+        }
+        if path.starts_with("/api/v1/alerts/") {
+            return Route(23);
         }
         if path.starts_with("/api/v1/venues/") {
             return Route(20);

@@ -2,7 +2,7 @@
 //! It must not know how a connection is served.
 
 use crate::{
-    error::Problem, history, lists, original, page, probes, rates, state::Server, stream, trade_info,
+    alerts, error::Problem, history, lists, original, page, probes, rates, state::Server, stream, trade_info,
     venue_files,
 };
 use axum::{
@@ -33,6 +33,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/api/v1/stream", get(stream::stream))
         .route("/api/v1/trade-info", get(trade_info::list).post(trade_info::add))
         .route("/api/v1/trade-info/{id}", patch(trade_info::change).delete(trade_info::remove))
+        .route("/api/v1/alerts", get(alerts::list).post(alerts::add))
+        .route("/api/v1/alerts/{id}", get(alerts::show).delete(alerts::remove))
         .route("/livez", get(probes::livez))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(probes::metrics))

@@ -92,6 +92,9 @@ pub type VenueCheck = dyn Fn(&VenueId, &str) -> Result<usize, VenueMistake> + Se
 /// The text of a venue file that did not come from the store.
 pub type VenueText = dyn Fn(&VenueId) -> Option<String> + Send + Sync;
 
+/// Whether a webhook may be at this address; else why not, in words that do not repeat it.
+pub type WebhookCheck = dyn Fn(&str) -> Result<(), String> + Send + Sync;
+
 /// What the interface is built on.
 #[derive(Clone)]
 pub struct Parts {
@@ -109,6 +112,8 @@ pub struct Parts {
     pub venue_check: Arc<VenueCheck>,
     /// Asked for venue files that the store does not hold.
     pub venue_text: Arc<VenueText>,
+    /// Asked before a webhook is written.
+    pub webhook_check: Arc<WebhookCheck>,
 }
 
 impl std::fmt::Debug for Parts {

@@ -95,7 +95,7 @@ fn row_id(path: Result<Path<i64>, PathRejection>) -> Result<i64, Problem> {
     path.map(|Path(id)| id).map_err(|_| Problem::BadRequest("the id of a row is a whole number".into()))
 }
 
-fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
     let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Problem::UnsupportedMediaType) }

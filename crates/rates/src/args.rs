@@ -1,7 +1,7 @@
 //! The command line as a tree of types. Texts with examples live in `help/*.txt`.
 //! It must not know what a command does.
 
-use crate::{config::Flags, layers::Value};
+use crate::{args_alerts::AlertsCommand, config::Flags, layers::Value};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -45,6 +45,9 @@ pub enum Command {
     /// Play recorded venue traffic back as a real local venue.
     #[command(before_help = include_str!("../help/replay.txt"))]
     Replay(ReplayArgs),
+    /// What is waited for, and who is told.
+    #[command(before_help = include_str!("../help/alerts.txt"), subcommand)]
+    Alerts(AlertsCommand),
     /// Keys to the parts of the HTTP interface that write.
     #[command(before_help = include_str!("../help/keys.txt"), subcommand)]
     Keys(KeysCommand),
@@ -153,7 +156,7 @@ pub struct RunArgs {
     /// Where to serve HTTP.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
-    /// What this process runs: all, or some of collector,recorder,api.
+    /// What this process runs: all, or some of collector,recorder,api,bot.
     #[arg(long, value_name = "ROLES")]
     pub roles: Option<String>,
     /// What carries ticks between roles.

@@ -1,7 +1,9 @@
 //! The one binary: reads the command line, does what it says, ends with the code that says how it went.
 //! It must not know how anything is done.
 
+mod alerts_command;
 mod args;
+mod args_alerts;
 mod ask;
 mod bot_role;
 mod client;
@@ -77,6 +79,7 @@ fn dispatch(command: &Command) -> Outcome {
         Command::Watch(args) => one_thread(watch::watch(args)),
         Command::Pairs(command) => one_thread(pairs::pairs(command)),
         Command::Venues(command) => one_thread(venues_command::venues(command)),
+        Command::Alerts(command) => one_thread(alerts_command::alerts(command)),
         Command::Keys(command) => one_thread(keys::keys(command)),
         Command::Init(args) => init::init(args),
         Command::Migrate(args) => one_thread(migrate(args)),

@@ -8,9 +8,12 @@ use crate::{
     venue_files::{self, VenueFiles},
 };
 use collector::Environment;
+use guard::{Guard, SystemResolver};
 use std::{sync::Arc, time::Duration};
 use store::{Seed, Store};
 
+/// How long the name service may take.
+const NAMES_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a command waits for the store.
 const STORE_MS: u64 = 10_000;
 
@@ -35,6 +38,12 @@ pub fn venue_files(config: &Config) -> Result<VenueFiles, Failure> {
 pub fn seed() -> Result<Seed, Failure> {
     Ok(Seed { rows: venue_files::seed_rows()?, venues: Vec::new() })
 }
+
+/// What judges addresses that are not ours.
+pub fn guard(config: &Config) -> Guard {
+    Guard::new(&config.allow_private, Arc::new(SystemResolver), NAMES_TIMEOUT)
+}
+
 /// The store of the configuration, made and seeded if it is missing.
 pub async fn store(flags: &Flags) -> Result<Arc<dyn Store>, Failure> {
     open_store(&config(flags)?).await

@@ -115,6 +115,10 @@ impl Service {
                 clock: self.clock,
                 venues: bot_role::titles(&self.venues),
                 telegram,
+                webhooks: alerts::WebhookSettings {
+                    allow_private: config.allow_private.clone(),
+                    ..alerts::WebhookSettings::default()
+                },
                 log_lines: self.log_lines.clone(),
             };
             let (lease, stop) = (format!("{}:bot", config.prefix), tasks.stop());
@@ -159,6 +163,7 @@ impl Service {
         let builtin = self.venues.iter().map(|venue| venue.id().to_string()).collect();
         let known = known_venues(tasks, builtin, store.clone());
         let (metrics, files) = (self.metrics.clone(), self.files.clone());
+        let guard = opening::guard(&self.config);
         let parts = Parts {
             board,
             store: Some(store),
@@ -173,6 +178,7 @@ impl Service {
             }),
             venue_check: Arc::new(checked),
             venue_text: Arc::new(move |id| files.text(id).map(str::to_owned)),
+            webhook_check: Arc::new(move |url| alerts::check_url(&guard, url)),
         };
         let settings = api::Settings {
             demo: self.demo,

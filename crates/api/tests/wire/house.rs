@@ -106,6 +106,9 @@ impl House {
                     reason: "must begin with wss://".into(),
                 }),
             }),
+            webhook_check: Arc::new(|url| {
+                if url.contains("internal") { Err("it leads inwards".to_owned()) } else { Ok(()) }
+            }),
             venue_text: Arc::new(|venue| (venue.as_str() == "venue-a").then(|| "built in".to_owned())),
         };
         let task = tokio::spawn(api::serve(listener, parts, settings, stop.clone()));

@@ -1,0 +1,217 @@
+//! Webhooks over real sockets: signed, at least once, told from repeats, never inwards, never aloud.
+//! It must not know the loop.
+
+use crate::{
+    lab::{Lab, Names, SECRET},
+    receiver::{Receiver, Reply, Request},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use guard::SystemResolver;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use store::MessageState;
+
+/// What a receiver does that trusts nobody.
+fn is_signed(request: &Request) -> bool {
+    let [id, at, signature] =
+        ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| request.headers[name].as_str());
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(format!("{id}.{at}.{}", request.body).as_bytes());
+    let given = STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap();
+    mac.verify_slice(&given).is_ok()
+}
+
+fn body(request: &Request) -> Value {
+    serde_json::from_str(&request.body).unwrap()
+}
+
+/// Id, repeat, data of everything that came.
+fn came(receiver: &Receiver) -> Vec<(String, bool, Value)> {
+    receiver
+        .requests()
+        .iter()
+        .map(|request| {
+            assert!(is_signed(request), "{request:?}");
+            let body = body(request);
+            assert_eq!(body["id"], request.headers["webhook-id"]);
+            (request.headers["webhook-id"].clone(), body["repeat"] == true, body["data"]["n"].clone())
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_message_is_posted_once_signed_and_whole() {
+    let (lab, receiver) = (Lab::new().await, Receiver::start([]).await);
+    let target = lab.hook(&receiver.url("/in?key=1")).await;
+    let running = lab.run("webhook", lab.hooks());
+    lab.put(&target, &[r#"{"n":1,"price":"70012.40"}"#]).await;
+    let messages = lab.settled().await;
+    running.end().await;
+    let request = &receiver.requests()[0];
+    assert!(is_signed(request));
+    assert_eq!(request.path, "/in?key=1");
+    assert_eq!(request.headers["content-type"], "application/json");
+    let expect = json!({
+        "v": 1, "id": format!("msg_{}", messages[0].id), "kind": "fired", "repeat": false,
+        "created_at": messages[0].created_at.millis(), "data": {"n": 1, "price": "70012.40"},
+    });
+    assert_eq!(body(request), expect);
+    let at: i64 = request.headers["webhook-timestamp"].parse().unwrap();
+    assert!((lab.now().millis() / 1_000 - at).abs() < 60);
+    assert_eq!((messages[0].state, receiver.connects()), (MessageState::Sent, 1));
+}
+
+/// G04, for webhooks: the receiver has it and does not say so.
+#[tokio::test]
+async fn what_may_have_arrived_is_posted_again_marked_with_the_same_id() {
+    for reply in [Reply::Silence, Reply::Reset] {
+        let (lab, receiver) = (Lab::new().await, Receiver::start([reply]).await);
+        let target = lab.hook(&receiver.url("/")).await;
+        let running = lab.run("webhook", lab.hooks());
+        lab.put(&target, &[r#"{"n":1}"#, r#"{"n":2}"#]).await;
+        lab.settled().await;
+        running.end().await;
+        let came = came(&receiver);
+        let short: Vec<_> = came.iter().map(|(_, repeat, n)| (*repeat, n.clone())).collect();
+        assert_eq!(short, [(false, json!(1)), (true, json!(1)), (false, json!(2))], "in order, marked");
+        assert_eq!(came[0].0, came[1].0, "a receiver that remembers the id hears it once");
+        assert_ne!(came[0].0, came[2].0);
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_is_tried_again_in_order_and_is_no_repeat() {
+    let replies =
+        [Reply::Status(500, ""), Reply::Status(302, "location: /elsewhere\r\n"), Reply::Status(404, "")];
+    let (lab, receiver) = (Lab::new().await, Receiver::start(replies).await);
+    let target = lab.hook(&receiver.url("/a")).await;
+    let running = lab.run("webhook", lab.hooks());
+    lab.put(&target, &[r#"{"n":1}"#, r#"{"n":2}"#]).await;
+    let messages = lab.settled().await;
+    running.end().await;
+    let came: Vec<_> = came(&receiver).into_iter().map(|(_, repeat, n)| (repeat, n)).collect();
+    let [one, two] = [(false, json!(1)), (false, json!(2))];
+    assert_eq!(came, [one.clone(), one.clone(), one.clone(), one, two]);
+    assert!(receiver.requests().iter().all(|request| request.path == "/a"), "no redirect is followed");
+    assert_eq!((messages[0].attempts, messages[1].attempts), (4, 1));
+}
+
+#[tokio::test]
+async fn a_receiver_is_left_alone_when_it_says_so() {
+    let replies = [Reply::Status(429, "retry-after: 3600\r\n")];
+    let (lab, busy, gone) =
+        (Lab::new().await, Receiver::start(replies).await, Receiver::start([Reply::Status(410, "")]).await);
+    let (to_busy, to_gone) = (lab.hook(&busy.url("/")).await, lab.hook(&gone.url("/")).await);
+    let running = lab.run("webhook", lab.hooks());
+    lab.put(&to_busy, &[r#"{"n":1}"#]).await;
+    let waits = async {
+        while lab.all().await[0].last_error.is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(crate::lab::PATIENCE, waits).await.unwrap();
+    let message = &lab.all().await[0];
+    let wait_ms = message.not_before.millis_since(lab.now());
+    assert!((3_500_000..=3_600_000).contains(&wait_ms), "{message:?}");
+    assert_eq!(message.last_error.as_deref(), Some("HTTP 429"));
+    lab.put(&to_gone, &[r#"{"n":2}"#]).await;
+    let is_dead = async {
+        while lab.all().await[1].state != MessageState::Dead {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(crate::lab::PATIENCE, is_dead).await.unwrap();
+    running.end().await;
+    assert_eq!((busy.requests().len(), gone.requests().len()), (1, 1));
+}
+
+/// T01, for webhooks: however it is written, resolved or redirected to.
+#[tokio::test]
+async fn no_webhook_leads_inwards() {
+    let (lab, inner) = (Lab::new().await, Receiver::start([]).await);
+    let port = inner.address.port();
+    let names = Names(vec![
+        ("inner.example", "127.0.0.1"),
+        ("mixed.example", "8.8.8.8"),
+        ("mixed.example", "127.0.0.1"),
+        ("mapped.example", "::ffff:127.0.0.1"),
+    ]);
+    let running = lab.run("webhook", lab.hooks_with(&[], Arc::new(names)));
+    let urls = [
+        format!("http://127.0.0.1:{port}/"),
+        format!("http://0x7f.1:{port}/"),
+        format!("http://2130706433:{port}/"),
+        format!("http://[::ffff:127.0.0.1]:{port}/"),
+        format!("http://[::1]:{port}/"),
+        format!("http://localhost.:{port}/"),
+        format!("http://user:pass@8.8.8.8:{port}/"),
+        format!("http://inner.example:{port}/"),
+        format!("http://mixed.example:{port}/"),
+        format!("http://mapped.example:{port}/"),
+        "http://169.254.169.254/latest/meta-data".to_owned(),
+        "file:///etc/passwd".to_owned(),
+        "gopher://8.8.8.8/".to_owned(),
+        "no address".to_owned(),
+    ];
+    for url in &urls {
+        let target = lab.hook(url).await;
+        lab.put(&target, &["{}"]).await;
+    }
+    let messages = lab.settled().await;
+    running.end().await;
+    assert_eq!(messages.len(), urls.len());
+    for (message, url) in messages.iter().zip(&urls) {
+        assert_eq!(message.state, MessageState::Dead, "{url}: {message:?}");
+        assert!(message.last_error.is_some(), "{url}: the reason is shown");
+    }
+    assert_eq!(inner.connects(), 0);
+    // A network that the operator has opened is another thing.
+    let running = lab.run("webhook", lab.hooks_with(&["127.0.0.0/8"], Arc::new(SystemResolver)));
+    let target = lab.hook(&inner.url("/allowed")).await;
+    lab.put(&target, &["{}"]).await;
+    lab.settled().await;
+    running.end().await;
+    assert_eq!(inner.connects(), 1);
+}
+
+/// G17: neither the secret nor what an address may hold is in an error that people are shown.
+#[tokio::test]
+async fn errors_show_neither_secret_nor_address() {
+    let lab = Lab::new().await;
+    let silent =
+        Receiver::start([Reply::Silence, Reply::Reset, Reply::Status(500, ""), Reply::Status(410, "")]);
+    let silent = silent.await;
+    let refused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let urls = [
+        silent.url("/canary-path?token=canary-token"),
+        format!("http://{refused}/canary-path?token=canary-token"),
+        "http://canary-user:canary-pass@127.0.0.1/".to_owned(),
+        "http://nowhere.example/canary-path".to_owned(),
+        "http://10.0.0.1/canary-path".to_owned(),
+        "canary no address".to_owned(),
+    ];
+    let running = lab.run("webhook", lab.hooks_with(&["127.0.0.0/8"], Arc::new(Names(Vec::new()))));
+    for url in &urls {
+        let target = lab.hook(url).await;
+        lab.put(&target, &["{}"]).await;
+    }
+    let mut seen = Vec::new();
+    let told = async {
+        while seen.len() < urls.len() + 3 {
+            for message in lab.all().await {
+                let error = (message.id, message.last_error);
+                if error.1.is_some() && !seen.contains(&error) {
+                    seen.push(error);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(20), told).await;
+    running.end().await;
+    assert!(seen.len() >= urls.len(), "every one has failed: {seen:?}");
+    for (_, error) in &seen {
+        assert!(!error.as_deref().unwrap().contains("canary"), "{error:?}");
+    }
+}
