@@ -75,6 +75,9 @@ impl Alert {
         }
         spec.check()?;
         let mut progress = Progress::from_json(&row.progress);
+        if progress.of != 0 && progress.of != number_of(&spec) {
+            progress = Progress::default();
+        }
         progress.begin(&spec);
         Ok(Alert {
             id: row.id,
@@ -224,6 +227,7 @@ impl Progress {
 
     /// Lets a gate that knows nothing learn from the value that the alert was set at.
     pub(crate) fn begin(&mut self, spec: &Spec) {
+        self.of = number_of(spec);
         let Some(value) = self.set_value.map(Price::decimal) else { return };
         match &spec.condition {
             Condition::Cross { side: Side::Above, threshold } if self.up == Gate::Unknown => {
@@ -245,6 +249,13 @@ impl Progress {
         let set = self.set_value?.decimal();
         per_cent_of(value.decimal().checked_sub(set)?, set)
     }
+}
+
+/// A number for what the gates of an alert belong to (FNV-1a, 32 bits), never zero.
+fn number_of(spec: &Spec) -> u32 {
+    let pair = spec.pair.as_ref().map(Pair::to_string).unwrap_or_default();
+    let bytes = pair.bytes().chain(spec.condition.to_string().into_bytes());
+    bytes.fold(2_166_136_261, |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(16_777_619)).max(1)
 }
 
 /// `part` of `whole` in per cent, to four digits.

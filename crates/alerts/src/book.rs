@@ -142,9 +142,9 @@ impl Book {
         if let Some(slot) = self.by_id.get(&alert.id).copied() {
             let Some(held) = self.held[slot as usize].as_mut() else { return };
             let known = &mut held.alert;
-            if known.revision == alert.revision && alert.fire_seq <= known.fire_seq {
-                // Ours is as new or newer; only what others write of it is taken.
-                if alert.fire_seq == known.fire_seq {
+            if (alert.revision, alert.fire_seq) <= (known.revision, known.fire_seq) {
+                // Ours is as new or newer; only what others write of the same one is taken.
+                if (alert.revision, alert.fire_seq) == (known.revision, known.fire_seq) {
                     known.delivered_at = known.delivered_at.max(alert.delivered_at);
                     (known.target, known.owner) = (alert.target, alert.owner);
                     self.set_timer(slot);

@@ -58,8 +58,8 @@ impl Sending {
 /// So many outcomes are one transaction.
 const SETTLED_MAX: usize = 500;
 
-/// Sends until `stop`; never fails: while the store is away it waits. One process at a time should (see
-/// [`crate::lead`]): what it finds being sent at its start was left by another.
+/// Sends until `stop`; never fails: while the store is away it waits. One process at a time may, by a lease:
+/// what it finds being sent at its start was left by another.
 pub async fn send_outbox(
     outbox: Arc<dyn Outbox>,
     sender: Arc<dyn Sender>,

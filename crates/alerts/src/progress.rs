@@ -35,6 +35,14 @@ pub struct Progress {
     /// When it last fired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fired_at: Option<Timestamp>,
+    /// Of which pair and condition this is the progress, by a number: whoever changes those and forgets this has not
+    /// left gates behind that belong to another threshold. Zero = not said.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub of: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Progress {

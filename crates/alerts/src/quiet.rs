@@ -8,6 +8,7 @@ use jiff::{
 use market::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, str::FromStr};
+use store::ChatRow;
 
 /// From `from` until before `to`, every day by the zone's clock; `to` before `from` is over midnight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +72,13 @@ impl Quiet {
 }
 
 impl Quiet {
-    /// As the store keeps a chat's: minutes of the day, and the name of a zone. `None` if they are none.
+    /// A chat's, if it has any that are understood.
+    pub fn of_chat(chat: &ChatRow) -> Option<Quiet> {
+        let (from, to) = chat.quiet?;
+        Quiet::of_minutes(from, to, &chat.time_zone)
+    }
+
+    /// Of minutes of the day, and the name of a zone. `None` if they are none.
     pub fn of_minutes(from: i64, to: i64, time_zone: &str) -> Option<Quiet> {
         let time = |minute: i64| TimeOfDay::from_minute(u16::try_from(minute).ok()?);
         Some(Quiet { from: time(from)?, to: time(to)?, time_zone: time_zone.parse().ok()? })

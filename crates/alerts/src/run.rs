@@ -65,8 +65,8 @@ pub(crate) struct Watch {
     pub work: Notify,
 }
 
-/// Watches until `stop`; never fails: what cannot be written now is written later. One process at a time should (see
-/// [`crate::lead`]); two do no harm but work twice, since the store lets each firing happen once.
+/// Watches until `stop`; never fails: what cannot be written now is written later. One process at a time should, by a
+/// lease; two do no harm but work twice, since the store lets each firing happen once.
 pub async fn run(parts: Parts, settings: Settings, stop: CancellationToken) {
     let Some((book, cursor)) = rows::load(&parts, &stop).await else { return };
     let watch = Watch { parts, settings, book: Mutex::new(book), work: Notify::new() };

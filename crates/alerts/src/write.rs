@@ -170,7 +170,7 @@ async fn messages(watch: &Watch, batch: &[Fired], now: Timestamp) -> Result<Vec<
 
 async fn hours_of(watch: &Watch, chat: i64) -> Result<Option<Quiet>, StoreError> {
     let row = watch.parts.chats.chat(chat).await?;
-    Ok(row.and_then(|row| Quiet::of_minutes(row.quiet?.0, row.quiet?.1, &row.time_zone)))
+    Ok(row.as_ref().and_then(Quiet::of_chat))
 }
 
 async fn expire(watch: &Watch, expired: &mut Vec<Expired>) -> Result<(), StoreError> {

@@ -17,12 +17,16 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-const PAIRS: usize = 20;
-const TICKS_PER_SECOND: u32 = 1_000;
-const ROUND: Duration = Duration::from_secs(3);
-const WARM_UP: Duration = Duration::from_secs(1);
+/// How many pairs tick.
+pub const PAIRS: usize = 20;
+/// How often, all together.
+pub const TICKS_PER_SECOND: u32 = 1_000;
+/// How long one measurement takes.
+pub const ROUND: Duration = Duration::from_secs(3);
+/// What is not counted.
+pub const WARM_UP: Duration = Duration::from_secs(1);
 /// What is still on its way when the last frame is written.
-const GRACE: Duration = Duration::from_millis(300);
+pub const GRACE: Duration = Duration::from_millis(300);
 
 /// Measures.
 pub async fn run(machine: &Machine, table: &mut Table) -> anyhow::Result<()> {
@@ -50,13 +54,14 @@ pub async fn run(machine: &Machine, table: &mut Table) -> anyhow::Result<()> {
 }
 
 /// One round: how long each frame took, sorted, and how many never came as an event of their own.
-struct Round {
+pub struct Round {
     took_ns: Vec<u32>,
     missing: usize,
 }
 
 impl Round {
-    fn new(first: u64, sent: &[Instant], came: Vec<(u64, Instant)>) -> Round {
+    /// Of what was sent after the first number, and what came of it.
+    pub fn new(first: u64, sent: &[Instant], came: Vec<(u64, Instant)>) -> Round {
         let took = |(number, at): (u64, Instant)| {
             let sent = sent.get(usize::try_from(number.checked_sub(first + 1)?).ok()?)?;
             u32::try_from(at.duration_since(*sent).as_nanos()).ok()
@@ -67,12 +72,24 @@ impl Round {
         Round { took_ns, missing }
     }
 
-    fn percentile(&self, percent: f64) -> f64 {
+    /// How many came as an event of their own.
+    pub fn samples(&self) -> usize {
+        self.took_ns.len()
+    }
+
+    /// How many did not.
+    pub fn missing(&self) -> usize {
+        self.missing
+    }
+
+    /// In microseconds.
+    pub fn percentile(&self, percent: f64) -> f64 {
         percentile_us(&self.took_ns, percent)
     }
 }
 
-async fn through(
+/// One round through the product.
+pub async fn through(
     venue: &LocalVenue,
     pairs: &[String],
     prices: &mut Prices,

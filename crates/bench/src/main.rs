@@ -1,4 +1,4 @@
-//! `make bench`: the figures of issues 2 and 4, measured on this machine against the real binary, and one table at the end.
+//! `make bench`: the figures that the product promises, measured on this machine against the real binary, and one table at the end.
 //! It must not know how any of them is measured.
 #![expect(
     clippy::print_stdout,
@@ -7,7 +7,14 @@
     reason = "a benchmark prints, and divides times"
 )]
 
+mod alerts;
+mod apart;
+mod apart_feed;
+mod apart_flow;
+mod apart_latency;
+mod apart_reads;
 mod bare;
+mod bare_amqp;
 mod decode;
 mod figures;
 mod http;
@@ -29,7 +36,7 @@ use machine::Machine;
 use std::process::ExitCode;
 
 /// What can be named on the command line; without a name all run, in this order.
-const ALL: [&str; 6] = ["size", "decode", "read", "latency", "pairs", "venues"];
+const ALL: [&str; 8] = ["size", "decode", "alerts", "read", "latency", "pairs", "venues", "apart"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -81,9 +88,11 @@ async fn measure(names: &[String]) -> anyhow::Result<bool> {
         let measured = match name {
             "size" => size::run(&machine, &mut table).await,
             "decode" => decode::run(&mut table).await,
+            "alerts" => alerts::run(&mut table),
             "read" => read::run(&machine, &mut table).await,
             "latency" => latency::run(&machine, &mut table).await,
             "pairs" => pairs::run(&machine, &mut table).await,
+            "apart" => Box::pin(apart::run(&machine, &mut table)).await,
             _ => venues::run(&machine, &mut table).await,
         };
         // What else can be measured still is.

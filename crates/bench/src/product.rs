@@ -28,6 +28,7 @@ pub struct Product {
     pub serving_after: Duration,
     /// When the process was started.
     pub started: Instant,
+    store: String,
     _dir: Folder,
 }
 
@@ -47,6 +48,16 @@ impl Product {
         files: &[(String, String)],
         pairs: &[String],
     ) -> anyhow::Result<Product> {
+        Product::start_on(words, files, pairs, &[]).await
+    }
+
+    /// The same with further arguments: roles, and servers.
+    pub async fn start_on(
+        words: impl Fn(&str) -> Vec<String>,
+        files: &[(String, String)],
+        pairs: &[String],
+        more: &[&str],
+    ) -> anyhow::Result<Product> {
         let dir = Folder::new()?;
         let venues = dir.path().join("venues");
         std::fs::create_dir(&venues)?;
@@ -54,25 +65,33 @@ impl Product {
             std::fs::write(venues.join(format!("{name}.toml")), text)?;
         }
         let store = store_with(dir.path(), files, pairs).await?;
-        let mut words = words(&binary()?.to_string_lossy());
         let venues = venues.to_string_lossy().into_owned();
-        let more = [
-            "run",
-            "--listen",
-            "127.0.0.1:0",
-            "--store",
-            &store,
-            "--venues-dir",
-            &venues,
-            "--allow-private",
-            "127.0.0.0/8",
-        ];
-        words.extend(more.map(str::to_owned));
+        Product::run(words, dir, store, &[&["--venues-dir", &venues][..], more].concat()).await
+    }
+
+    /// Another process on the same store.
+    pub async fn beside(
+        &self,
+        words: impl Fn(&str) -> Vec<String>,
+        more: &[&str],
+    ) -> anyhow::Result<Product> {
+        Product::run(words, Folder::new()?, self.store.clone(), more).await
+    }
+
+    async fn run(
+        words: impl Fn(&str) -> Vec<String>,
+        dir: Folder,
+        store: String,
+        more: &[&str],
+    ) -> anyhow::Result<Product> {
+        let mut words = words(&binary()?.to_string_lossy());
+        let ours = ["run", "--listen", "127.0.0.1:0", "--store", &store, "--allow-private", "127.0.0.0/8"];
+        words.extend(ours.iter().chain(more).map(|word| (*word).to_owned()));
         let started = Instant::now();
         let mut process = Process::start(&words, dir.path())?;
         let address = process.address().await?;
         http::get_until_ok(address, "/livez", Duration::from_secs(20)).await?;
-        Ok(Product { process, address, serving_after: started.elapsed(), started, _dir: dir })
+        Ok(Product { process, address, serving_after: started.elapsed(), started, store, _dir: dir })
     }
 
     /// Waits until it answers for that target.

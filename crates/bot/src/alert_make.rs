@@ -81,7 +81,8 @@ impl Here<'_> {
             Some(Side::Below) => "below ",
             None => "",
         };
-        let again = |price: Decimal, word: &str| format!("/alert {pair} {word}{price}{flags}");
+        // Without zeros at its end a number has only one meaning: "1.500" is asked about again.
+        let again = |price: Decimal, word: &str| format!("/alert {pair} {word}{}{flags}", price.normalize());
         let shown = |price| number::price(price, self.language());
         let price = match price {
             Number::Sure(price) => price,
@@ -265,7 +266,7 @@ impl Here<'_> {
     /// A price somewhat above the rate, for examples: two digits, then zeros.
     pub(crate) fn example_above(&self, pair: &Pair) -> Option<String> {
         let value = value_now(&self.world.parts.board, pair)?.decimal();
-        let above = value.checked_mul(Decimal::new(105, 2))?;
+        let above = value.checked_mul(Decimal::new(104, 2))?;
         let round = above.round_sf_with_strategy(2, RoundingStrategy::AwayFromZero)?;
         Some(round.normalize().to_string())
     }

@@ -29,7 +29,7 @@ impl View<'_> {
         let mut terms = Vec::new();
         if let Some(value) = alert.value {
             let price = number::price(value.decimal(), self.language);
-            terms.push(match needs(spec, value) {
+            terms.push(match needs(spec, value).filter(|_| !is_there(spec, value)) {
                 Some(needs) => {
                     let needs = number::signed_percent(needs, self.language);
                     fill(t.alert_now_needs, &[("price", &price), ("needs", &needs)])
@@ -170,6 +170,17 @@ fn needs(spec: &Spec, value: Price) -> Option<Decimal> {
             crate::day::change(value.decimal(), threshold.decimal())
         }
         _ => None,
+    }
+}
+
+/// Whether the price is where the alert waits for it, or comes from the wrong side: then nothing is needed of it.
+fn is_there(spec: &Spec, value: Price) -> bool {
+    match &spec.condition {
+        Condition::Cross { side, threshold } | Condition::Is { side, threshold } => match side {
+            Side::Above => value > *threshold,
+            Side::Below => value < *threshold,
+        },
+        _ => false,
     }
 }
 

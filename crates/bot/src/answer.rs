@@ -24,7 +24,7 @@ impl Here<'_> {
             Phrase::Rates(wanted) if wanted.len() > 1 => self.rates_of(&wanted).await,
             Phrase::Rates(wanted) => match wanted.first() {
                 Some(wanted) => self.rate_of(wanted).await,
-                None => self.say(self.t().not_understood),
+                None => self.not_understood(),
             },
             Phrase::Convert { amount, from, to } => self.convert(amount, &from, to.as_ref()),
             Phrase::Chart { wanted, span_ms } => match self.resolve(&wanted) {
@@ -103,9 +103,13 @@ impl Here<'_> {
         if near.is_empty() {
             return self.say_filled(t.unknown, &[("name", name), ("count", &count)]);
         }
-        let list: Vec<&str> = near.iter().map(|asset| asset.as_str()).collect();
+        let list: Vec<&str> = near.iter().map(market::Asset::as_str).collect();
         let text = fill(t.unknown_near, &[("name", name), ("near", &list.join(", ")), ("count", &count)]);
         self.send(text, rows([row(list.iter().map(|code| typed(*code, code)))]))
+    }
+
+    fn not_understood(&self) -> Vec<Act> {
+        self.say(format!("{} {}", self.t().not_understood, self.t().try_these))
     }
 
     fn unclear(&self, wanted: Option<&Wanted>, why: &Why) -> Vec<Act> {
@@ -116,12 +120,12 @@ impl Here<'_> {
             None => Keyboard::new(),
         };
         match why {
-            Why::Nothing => self.say(t.not_understood),
+            Why::Nothing => self.not_understood(),
             Why::Contradiction => self.send(t.contradiction, show()),
             Why::UnknownName(name) => self.unknown(name),
             Why::UnknownWords(words) => {
                 let text = fill(t.understood_words, &[("pair", &pair), ("words", words)]);
-                self.send(format!("{text}\n{}", t.not_understood), show())
+                self.send(format!("{text}\n{}", t.try_these), show())
             }
             Why::AnyOf(codes) => {
                 self.send(t.which_asset, rows([row(codes.iter().map(|code| typed(*code, code)))]))
@@ -153,7 +157,7 @@ impl Here<'_> {
         };
         let base = wanted.base.as_str();
         let quote = wanted.quote.as_ref().map(|quote| format!(" {quote}")).unwrap_or_default();
-        let shown = number::brief(number, self.language());
+        let (number, shown) = (number.normalize(), number::brief(number, self.language()));
         let text = fill(t.amount_or_alert, &[("asset", base), ("number", &shown)]);
         let convert = fill(t.key_convert, &[("amount", &format!("{shown} {base}"))]);
         let alert = fill(t.key_alert_at, &[("price", &shown)]);

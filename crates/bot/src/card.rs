@@ -24,6 +24,8 @@ pub(crate) struct View<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// What has more digits after the point was computed, not published.
+const PLACES_EXACT_MAX: u32 = 12;
 /// The most venues that are named in a sentence.
 const NAMED_MAX: usize = 3;
 
@@ -98,7 +100,11 @@ impl View<'_> {
         }
         out += &format!("\n{}", self.last_line(rate, age));
         // What the short form leaves out is there for whoever wants to copy it.
-        if number::shown(value.decimal()).normalize() != value.decimal().normalize() || tiny(&price) {
+        let is_cut = number::shown(value.decimal()).normalize() != value.decimal().normalize();
+        // A quotient has digits that nobody published.
+        if tiny(&price)
+            || (is_cut && rate.basis != Basis::Cross && value.decimal().scale() <= PLACES_EXACT_MAX)
+        {
             out +=
                 &format!("\n{}", fill(t.rate_exact, &[("price", &number::exact(value.decimal(), language))]));
         }

@@ -13,7 +13,7 @@ use crate::{
     keys::{key, row, rows},
     moment, number,
 };
-use market::{Pair, Timestamp};
+use market::Pair;
 
 /// Spans that are offered under a picture.
 const SPANS: [(&str, i64); 5] = [
@@ -66,15 +66,13 @@ impl Here<'_> {
         let change = change(first.open.decimal(), last.close.decimal());
         let price = |price: market::Price| number::price(price.decimal(), language);
         let (shown, candle) = (moment::span(span.span_ms, language), moment::span(span.candle_ms, language));
-        let date = |at: Timestamp| moment::date_and_time(at, self.now, self.zone(), language);
         let mut caption = fill(
             t.chart_caption,
             &[
                 ("pair", &pair_name(pair)),
                 ("span", &shown),
                 ("candle", &candle),
-                ("from", &date(first.start)),
-                ("to", &date(self.now)),
+                ("range", &moment::range(first.start, self.now, self.zone(), language)),
                 ("first", &price(first.open)),
                 ("last", &price(last.close)),
                 ("change", &change.map(|c| number::change(c, language)).unwrap_or_default()),

@@ -74,6 +74,16 @@ fn width_of(text: &str) -> i64 {
     text.chars().map(|c| if c.is_ascii_digit() { 13 } else { 7 }).sum()
 }
 
+/// Likewise in the size of the change.
+fn large_width_of(text: &str) -> i64 {
+    let width = |c: char| match c {
+        '0'..='9' | '+' | '−' => 16,
+        '%' => 22,
+        _ => 8,
+    };
+    text.chars().map(width).sum()
+}
+
 /// Draws; `None` where there is nothing to draw.
 pub(crate) fn draw(drawing: &Drawing<'_>) -> Option<String> {
     let lowest = drawing.bars.iter().map(|b| b.low).min()?.decimal();
@@ -83,7 +93,7 @@ pub(crate) fn draw(drawing: &Drawing<'_>) -> Option<String> {
     let range = highest.checked_sub(lowest)?;
     let air = if range.is_zero() { highest.abs() / Decimal::ONE_HUNDRED } else { range * Decimal::new(6, 2) };
     let (low, high) = (lowest.checked_sub(air)?, highest.checked_add(air)?);
-    let marks = price_marks(low, high, 6);
+    let marks = price_marks(low, high, 8);
     let labels: Vec<String> = label(&marks, drawing.language);
     let last_label = number::price(last.close.decimal(), drawing.language);
     let axis = labels.iter().chain([&last_label]).map(|l| width_of(l)).max().unwrap_or(80) + 34;
@@ -256,7 +266,7 @@ fn head(svg: &mut String, drawing: &Drawing<'_>, last: &str) -> Option<()> {
             c if c.is_sign_negative() => (DOWN, "M0 -13h18l-9 13z"),
             _ => (UP, "M0 0h18l-9 -13z"),
         };
-        let x = WIDTH - LEFT - width_of(&text) - 44;
+        let x = WIDTH - LEFT - large_width_of(&text) - 30;
         write!(
             svg,
             r#"<path d="{arrow}" transform="translate({x} 106)" fill="{colour}"/><text x="{}" y="108" font-size="24" font-weight="600" fill="{colour}" text-anchor="end">{}</text>"#,

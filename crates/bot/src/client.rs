@@ -91,9 +91,15 @@ impl Client {
         &self.throttle
     }
 
-    /// Waits for room for a message; keep the permit until the call has ended.
-    pub async fn permit(&self, chat: i64, class: Class) -> Permit {
-        self.throttle.permit(chat, class).await
+    /// Waits for room for a message; keep the permit until the call has ended. An answer sits through an order to wait;
+    /// what lies in the outbox is told of it and comes back.
+    pub async fn permit(&self, chat: i64, class: Class) -> Result<Permit, CallError> {
+        match class {
+            Class::Reply => Ok(self.throttle.permit(chat, class).await),
+            Class::Alert | Class::Bulk => {
+                self.throttle.permit_unless_held(chat, class).await.map_err(CallError::TooMany)
+            }
+        }
     }
 
     /// Calls a method. Messages need a [`Client::permit`] first.

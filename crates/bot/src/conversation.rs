@@ -2,7 +2,7 @@
 //! It must not know Telegram's wire format, nor make any answer itself.
 
 use crate::{
-    Act, ChatKind, Said, Talk, Told, What, admin,
+    Act, ChatKind, Menus, Said, Talk, Told, What, admin,
     alert_keys::Press,
     here::Here,
     html::fill,
@@ -77,7 +77,7 @@ impl Conversation {
         let store = &self.world.parts.store;
         let done = match &said.what {
             What::Blocked => self.world.surely(store.pause_chat(chat.id, "blocked")).await,
-            What::Unblocked => self.world.surely(store.resume_chat(chat.id)).await,
+            What::Unblocked | What::Joined => self.world.surely(store.resume_chat(chat.id)).await,
             What::Migrated { to } => {
                 self.world.forget(*to);
                 self.world.surely(store.migrate_chat(chat.id, *to)).await
@@ -104,10 +104,13 @@ impl Talk for Conversation {
                 self.button(&said, &Press { callback_id, message_id: *message_id }, data).await
             }
             What::Inline { query_id, query } => inline::inline(&self.world, &said, query_id, query).await,
-            What::Joined => match Here::of(&self.world, &said).await {
-                Some(here) if here.chat.kind == ChatKind::Group => here.greet_group(),
-                _ => Vec::new(),
-            },
+            What::Joined => {
+                self.note(&said).await;
+                match Here::of(&self.world, &said).await {
+                    Some(here) if here.chat.kind == ChatKind::Group => here.greet_group(),
+                    _ => Vec::new(),
+                }
+            }
             What::Blocked | What::Unblocked | What::Migrated { .. } => self.note(&said).await,
         }
     }
@@ -138,7 +141,7 @@ impl Talk for Conversation {
         self.world.digest(chat, messages)
     }
 
-    fn commands(&self) -> Vec<(Option<&'static str>, Vec<(&'static str, &'static str)>)> {
+    fn commands(&self) -> Menus {
         menu::commands()
     }
 }

@@ -23,7 +23,9 @@ impl Here<'_> {
             Number::Sure(amount) => amount,
             Number::Either(first, second) => {
                 let command = |amount: Decimal| {
-                    format!("/convert {amount} {from} {}", to.map(ToString::to_string).unwrap_or_default())
+                    let to = to.map(ToString::to_string).unwrap_or_default();
+                    // Without zeros at its end a number has only one meaning.
+                    format!("/convert {} {from} {to}", amount.normalize())
                 };
                 let shown = |amount| number::brief(amount, self.language());
                 let text = fill(t.either_amount, &[("first", &shown(first)), ("second", &shown(second))]);

@@ -9,7 +9,7 @@ use crate::{
     texts::Texts,
     world::{StoreAway, World},
 };
-use alerts::ZoneName;
+use alerts::{Target, ZoneName};
 use market::{Pair, Timestamp};
 
 /// A chat in which something was said.
@@ -94,6 +94,17 @@ impl<'a> Here<'a> {
         let store = &self.world.parts.store;
         let kept = self.world.surely(store.put_chat(&row)).await;
         self.world.forget(self.chat.id);
+        let before = self.setting.row.as_ref().map(|before| (before.quiet, &before.time_zone));
+        if kept.is_ok() && before.is_some_and(|before| before != (row.quiet, &row.time_zone)) {
+            // What waits for the end of the old quiet hours is looked at again: now, or at the end of the new ones.
+            let target = Target::Chat { chat: self.chat.id, thread: None }.to_string();
+            if self.world.surely(store.release_messages(&target, self.now)).await.is_err() {
+                tracing::warn!(
+                    chat = self.chat.id,
+                    "what was held still waits for the quiet hours of before"
+                );
+            }
+        }
         kept
     }
 

@@ -1,12 +1,12 @@
 //! The process around the conversation, as it really is: Telegram knows who rules a chat, the store carries broadcasts,
 //! the binary lends its log. It must not know what any of it is wanted for.
 
-use crate::{Client, House, HouseError, broadcast::Broadcasts};
+use crate::{CallError, Client, House, HouseError, broadcast::Broadcasts};
 use async_trait::async_trait;
 use clock::Clock;
-use frankenstein::types::ChatMember;
 use market::Timestamp;
 use parking_lot::Mutex;
+use serde::Deserialize;
 use serde_json::json;
 use std::{collections::HashMap, sync::Arc};
 use store::Store;
@@ -16,6 +16,13 @@ const BELIEVED_MS: i64 = 60_000;
 
 /// Answers that are kept; older ones go first.
 const ANSWERS_MAX: usize = 4_096;
+
+/// What is read of a member: rights come and go with versions of the Bot API, and one that is missing must not lock
+/// administrators out.
+#[derive(Deserialize)]
+struct Member {
+    status: String,
+}
 
 /// Gives the newest lines of the log, the oldest first.
 pub type LogLines = Arc<dyn Fn(usize) -> Vec<String> + Send + Sync>;
@@ -47,9 +54,12 @@ impl House for Household {
             return Ok(rules);
         }
         let params = json!({"chat_id": chat, "user_id": user});
-        let member = self.client.call::<ChatMember>("getChatMember", &params).await;
-        let member = member.map_err(|error| HouseError::Unavailable(error.to_string()))?;
-        let rules = matches!(member, ChatMember::Creator(_) | ChatMember::Administrator(_));
+        let rules = match self.client.call::<Member>("getChatMember", &params).await {
+            Ok(member) => matches!(member.status.as_str(), "creator" | "administrator"),
+            // Whoever is no member rules nothing.
+            Err(CallError::NoChat(_) | CallError::Refused { .. }) => false,
+            Err(error) => return Err(HouseError::Unavailable(error.to_string())),
+        };
         let mut rulers = self.rulers.lock();
         if rulers.len() >= ANSWERS_MAX {
             rulers.retain(|_, (_, at)| now.millis_since(*at) < BELIEVED_MS);

@@ -36,7 +36,7 @@ impl Here<'_> {
         let mut pairs: Vec<Pair> = Vec::new();
         for pair in main {
             // The dollar in euros is the euro in dollars.
-            if !pairs.contains(&pair) && !pairs.contains(&pair.inverse()) {
+            if !pairs.contains(&pair) && !pairs.contains(&pair.inverse()) && self.has_rate(&pair) {
                 pairs.push(pair);
             }
         }
@@ -47,6 +47,12 @@ impl Here<'_> {
         let time = moment::time_with_seconds(self.now, self.zone(), self.language());
         let head = fill(self.t().rates_head, &[("time", &time)]);
         (format!("{head}\n{}", self.lines(&pairs).await), rows([row([key(self.t().key_refresh, "R:")])]))
+    }
+
+    /// Whether there is anything to show of it.
+    fn has_rate(&self, pair: &Pair) -> bool {
+        let answer = self.world.parts.board.answer(pair);
+        answer.is_some_and(|answer| answer.rate.value.is_some() || answer.rate.low.is_some())
     }
 
     /// The button that brings `/rates` up to date.

@@ -49,6 +49,7 @@ pub fn span(ms: i64, language: Language) -> String {
         (0, 0, _) => rough_span(ms, language),
         (0, hours, 0) => format!("{hours} {hour}"),
         (0, hours, minutes) => format!("{hours} {hour} {minutes:02} {minute}"),
+        (1, 0, _) => format!("24 {hour}"),
         (days, 0, _) => format!("{days} {day}"),
         (days, hours, _) => format!("{days} {day} {hours} {hour}"),
     }
@@ -147,6 +148,16 @@ pub(crate) fn rough_code(code: &str, language: Language) -> String {
         Language::En => code.to_owned(),
         Language::Ru => code.replace('h', "ч").replace('d', "д").replace('y', "г"),
     }
+}
+
+/// `21:15 – 22:15 UTC`, `25 Nov, 21:15 – 26 Nov, 14:06 UTC`.
+pub(crate) fn range(from: Timestamp, to: Timestamp, zone: Option<&ZoneName>, language: Language) -> String {
+    let (first, last) = (date_of(from, zone), date_of(to, zone));
+    let dated = |day: Option<civil::Date>| match day {
+        Some(day) if first != last => format!("{}, ", date(day, language)),
+        _ => String::new(),
+    };
+    format!("{}{} – {}{}", dated(first), bare_time(from, zone), dated(last), time(to, zone, language))
 }
 
 /// The date by the zone's clock.

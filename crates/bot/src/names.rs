@@ -2,7 +2,10 @@
 //! It must not know rates.
 
 use market::{Asset, Pair};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap, HashSet},
+};
 
 /// Which assets and pairs there are.
 #[derive(Debug, Clone, Default)]
@@ -64,13 +67,15 @@ impl Names {
             .or_else(|| self.pairs.iter().find(|pair| pair.quote() == asset).map(Pair::inverse))
     }
 
-    /// The codes that look most like the text, the nearest first.
+    /// The codes that look most like the text: the nearest first, then those that begin like it.
     pub fn near(&self, text: &str, count: usize) -> Vec<Asset> {
         let text = text.to_ascii_uppercase();
-        let mut all: Vec<(usize, usize, &Asset)> = self
+        let same =
+            |asset: &Asset| text.chars().zip(asset.as_str().chars()).take_while(|(a, b)| a == b).count();
+        let mut all: Vec<(usize, Reverse<usize>, &Asset)> = self
             .assets
             .iter()
-            .map(|asset| (letters_off(&text, asset.as_str()), asset.as_str().len(), asset))
+            .map(|asset| (letters_off(&text, asset.as_str()), Reverse(same(asset)), asset))
             .filter(|(off, _, asset)| {
                 *off <= 2 && *off < text.len().max(2) && *off < asset.as_str().len().max(2)
             })
@@ -107,7 +112,7 @@ mod tests {
     fn what_was_nearly_written() {
         let names = names(&["BTC-USDT", "BTCB-USDT", "BCC-USDT", "XRP-USDT"]);
         let near: Vec<String> = names.near("btcc", 3).iter().map(ToString::to_string).collect();
-        assert_eq!(near, ["BCC", "BTC", "BTCB"]);
+        assert_eq!(near, ["BTC", "BTCB", "BCC"]);
         assert!(names.near("zzzzzz", 3).is_empty());
     }
 

@@ -249,7 +249,7 @@ impl Found {
         let is_name = first.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_'))
             && (2..=20).contains(&first.len());
         let is_alone = self.count + self.fillers == 1 || (self.count <= 3 && !self.assets.is_empty());
-        Some(if is_name && (is_alone || is_name_expected) {
+        Some(if is_name && (is_name_expected || (is_alone && self.unknown.len() == 1)) {
             Why::UnknownName(first.to_ascii_uppercase())
         } else if self.assets.is_empty() && self.pairs.is_empty() {
             Why::Nothing

@@ -47,7 +47,7 @@ impl Client {
                 .link_preview_options(no_preview())
                 .maybe_reply_markup(markup(keyboard).map(ReplyMarkup::InlineKeyboardMarkup))
                 .build();
-            let permit = self.permit(to.chat, to.class).await;
+            let permit = self.permit(to.chat, to.class).await?;
             let result = self.call::<IgnoredAny>("sendMessage", &params).await;
             drop(permit);
             match result {
@@ -119,7 +119,7 @@ impl Client {
             params.insert("message_thread_id".to_owned(), json!(thread));
         }
         with_keyboard(&mut params, keyboard);
-        let permit = self.permit(to.chat, to.class).await;
+        let permit = self.permit(to.chat, to.class).await?;
         let result = self.upload::<IgnoredAny>("sendPhoto", &params, "photo", png.to_vec()).await;
         drop(permit);
         result.map(drop)

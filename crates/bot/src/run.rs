@@ -76,6 +76,7 @@ pub async fn run(parts: Transport, me: Me, updates: Updates, stop: CancellationT
 
 /// Asks who we are until Telegram says so, or `stop`.
 pub async fn introduce(client: &Client, stop: &CancellationToken) -> Option<Me> {
+    describe();
     let mut wait = Duration::from_millis(500);
     let mut fails = 0u32;
     loop {
@@ -101,6 +102,15 @@ pub async fn introduce(client: &Client, stop: &CancellationToken) -> Option<Me> 
         stop.run_until_cancelled(tokio::time::sleep(jittered(wait))).await?;
         wait = (wait * 2).min(Duration::from_secs(60));
     }
+}
+
+fn describe() {
+    metrics::describe_counter!("rates_telegram_calls_total", "Calls to the Bot API, by method and result");
+    metrics::describe_histogram!("rates_telegram_call_seconds", "How long calls to the Bot API took");
+    metrics::describe_counter!("rates_telegram_held_total", "How often Telegram told us to wait");
+    metrics::describe_counter!("rates_telegram_updates_total", "Updates, by what came of them");
+    metrics::describe_histogram!("rates_telegram_reply_seconds", "From an update to its answer");
+    metrics::describe_gauge!("rates_bot_active", "1 while this process is the bot");
 }
 
 async fn show_commands(parts: &Transport) {

@@ -11,7 +11,8 @@ use crate::{
     split::{self, MESSAGE_UNITS_MAX},
     throttle::Class,
 };
-use alerts::Target;
+use alerts::{Quiet, Target};
+use async_trait::async_trait;
 use clock::Clock;
 use market::Timestamp;
 use std::{sync::Arc, time::Duration};
@@ -34,7 +35,7 @@ const RETRY_MAX_MS: i64 = 5 * 60_000;
 const REPEAT_AFTER_MS: i64 = 2_000;
 
 /// How often it is looked whether a paused chat is active again.
-const PAUSED_MS: i64 = 15 * 60_000;
+const PAUSED_MS: i64 = 60_000;
 
 /// What a paused chat was not told for so long is given up.
 const PAUSED_MAX_MS: i64 = 24 * 3_600_000;
@@ -57,9 +58,9 @@ struct Letter {
     rows: Vec<usize>,
 }
 
-impl ChatSender {
-    /// Sends all due messages of one target, in order; what came of each.
-    pub async fn send(&self, group: &[Message]) -> Vec<Outcome> {
+#[async_trait]
+impl alerts::Sender for ChatSender {
+    async fn send(&self, group: &[Message]) -> Vec<Outcome> {
         let now = self.clock.now();
         let not_now = |ms: i64| vec![Outcome::NotNow { at: now.plus_millis(ms) }; group.len()];
         let Some(Ok(Target::Chat { chat, thread })) = group.first().map(|message| message.target.parse())
@@ -70,19 +71,25 @@ impl ChatSender {
         if let Some(held) = self.performer.client.throttle().held() {
             return not_now(millis(held));
         }
-        let row = match self.performer.store.chat(chat).await {
-            Ok(row) => row,
-            Err(_) => return not_now(TROUBLE_MS),
-        };
+        let Ok(row) = self.performer.store.chat(chat).await else { return not_now(TROUBLE_MS) };
         if let Some(reason) = row.as_ref().and_then(|row| row.paused.as_deref()) {
             return group.iter().map(|message| paused(message, reason, now)).collect();
+        }
+        // What was held is due, and the quiet hours may be others by now.
+        let quiet = row.as_ref().and_then(Quiet::of_chat);
+        if let Some(at) = quiet.and_then(|quiet| quiet.held_until(now))
+            && group.iter().all(|message| message.is_held)
+        {
+            return vec![Outcome::NotNow { at }; group.len()];
         }
         let thread = thread.and_then(|thread| i32::try_from(thread).ok());
         let is_bulk = group.iter().all(|message| message.priority >= PRIORITY_BULK);
         let class = if is_bulk { Class::Bulk } else { Class::Alert };
         self.send_all(Place { chat, thread, class }, row.as_ref(), group).await
     }
+}
 
+impl ChatSender {
     async fn send_all(&self, mut to: Place, row: Option<&ChatRow>, group: &[Message]) -> Vec<Outcome> {
         let mut outcomes: Vec<Outcome> =
             vec![Outcome::Dead { error: "nothing can be said of it".to_owned() }; group.len()];

@@ -233,6 +233,7 @@ texts! {
     not_shown,
     understood_missing_price,
     understood_missing_pair,
+    try_these,
     understood_words,
     not_understood,
     contradiction,
@@ -322,7 +323,7 @@ mod tests {
             assert!(!stray, "{key}: {en}");
         }
         for (key, ru) in RU.all() {
-            let says_something = html::plain(ru).chars().any(|c| c.is_alphabetic());
+            let says_something = html::plain(ru).chars().any(char::is_alphabetic);
             let stays_latin =
                 ["key_other_language", "id", "sources_line", "rate_short", "admin_help"].contains(&key);
             let outside: String =

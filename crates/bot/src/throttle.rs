@@ -185,10 +185,23 @@ impl Throttle {
     /// Waits until a message may go to the chat.
     pub async fn permit(self: &Arc<Self>, chat: i64, class: Class) -> Permit {
         loop {
+            match self.permit_unless_held(chat, class).await {
+                Ok(permit) => return permit,
+                Err(left) => tokio::time::sleep(left).await,
+            }
+        }
+    }
+
+    /// Likewise, but does not sit through an order to wait: how long that is, for whoever can come back.
+    pub async fn permit_unless_held(self: &Arc<Self>, chat: i64, class: Class) -> Result<Permit, Duration> {
+        loop {
             let freed = self.freed.notified();
+            if let Some(left) = self.held() {
+                return Err(left);
+            }
             let room = self.state.lock().take(&self.pace, chat, class, Instant::now());
             match room {
-                Room::Now => return Permit { throttle: self.clone(), chat },
+                Room::Now => return Ok(Permit { throttle: self.clone(), chat }),
                 Room::At(at) => tokio::time::sleep_until(at).await,
                 Room::Later => freed.await,
             }
@@ -294,6 +307,8 @@ mod tests {
         throttle.hold(Duration::from_secs(3));
         assert!(throttle.held() > Some(Duration::from_secs(34)));
         throttle.open().await;
+        throttle.hold(Duration::from_secs(1));
+        assert!(throttle.permit_unless_held(1, Class::Alert).await.is_err());
         drop(throttle.permit(1, Class::Reply).await);
         assert!(started.elapsed() >= Duration::from_secs(35));
         assert_eq!(throttle.held(), None);

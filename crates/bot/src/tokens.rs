@@ -231,6 +231,10 @@ fn number(text: &str, names: &Names) -> Vec<Token> {
         };
     }
     match lexicon::class_of(&letters) {
+        // A word alone, `с` is "with".
+        _ if matches!(letters.as_str(), "s" | "с") => {
+            span_of(read, 1_000).map(Token::Span).into_iter().collect()
+        }
         Some(Class::Span(unit)) => span_of(read, unit).map(Token::Span).into_iter().collect(),
         Some(Class::Percent) => vec![Token::Percent(read)],
         _ => match lexicon::asset_of(&letters).or_else(|| known(&letters, names)) {

@@ -65,7 +65,13 @@ impl Session {
         let host = context.hosts.host(&words::address(&url));
         held(&host, context.clock.now())?;
         host.turn(Kind::Connect, ws.connects, &context.clock).await;
-        let what = Dial { url: &url, headers: &ws.headers, frame_bytes_max: ws.frame_bytes_max, timeout };
+        let what = Dial {
+            url: &url,
+            headers: &ws.headers,
+            frame_bytes_max: ws.frame_bytes_max,
+            timeout,
+            wire: &*context.settings.wire,
+        };
         match dial(&context.guard, &context.tls, &what, context.clock.now()).await {
             Ok(socket) => Ok((socket, ws.ping_for(&variables))),
             Err(error) => Err(self.not_dialled(&url, error).await),

@@ -65,6 +65,8 @@ struct Life {
     replace_reason: &'static str,
     number: u64,
     url_at: usize,
+    /// How many addresses in a row did not serve this place.
+    refused: usize,
     random: fastrand::Rng,
     had_session: bool,
 }
@@ -86,6 +88,7 @@ impl Connection {
             replace_reason: "lifetime",
             number: 0,
             url_at: 0,
+            refused: 0,
             random: fastrand::Rng::new(),
             had_session: false,
             connection: self,
@@ -280,7 +283,12 @@ impl Life {
         {
             self.url_at = self.url_at.wrapping_add(1);
         }
-        let wait = self.backoff.next_wait(&mut self.random);
+        self.refused = if end.cause == Cause::GeoBlocked { self.refused + 1 } else { 0 };
+        let mut wait = self.backoff.next_wait(&mut self.random);
+        if self.refused >= self.connection.urls.len().max(1) {
+            // A place is not another one a minute later.
+            wait = wait.max(self.connection.context.settings.timing.geo_blocked_pause);
+        }
         let mut start_at = now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
         let state = match end.cause {
             Cause::RateLimited(until) => {

@@ -2,6 +2,7 @@
 //! It must not know what is said on it.
 
 use crate::words;
+use async_trait::async_trait;
 use guard::{Blocked, Guard, GuardError};
 use market::Timestamp;
 use rustls::pki_types::ServerName;
@@ -24,6 +25,30 @@ use url::Url;
 /// A stream of bytes, encrypted or not.
 pub trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
+
+/// Opens a stream of bytes to an address that has been judged. Tests have another way than TCP, on which time can be
+/// made to stand still.
+#[async_trait]
+pub trait Wire: Send + Sync {
+    /// Opens it.
+    async fn connect(&self, to: SocketAddr) -> std::io::Result<Box<dyn Bytes>>;
+}
+
+/// TCP.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tcp;
+
+#[async_trait]
+impl Wire for Tcp {
+    async fn connect(&self, to: SocketAddr) -> std::io::Result<Box<dyn Bytes>> {
+        let tcp = TcpStream::connect(to).await?;
+        // Subscriptions and pongs are small and must not wait for each other.
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY can't be set");
+        }
+        Ok(Box::new(tcp))
+    }
+}
 
 /// An open WebSocket.
 pub type Socket = WebSocketStream<Box<dyn Bytes>>;
@@ -77,7 +102,7 @@ pub enum DialError {
 }
 
 /// What to dial.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Dial<'a> {
     /// The whole address.
     pub url: &'a Url,
@@ -87,6 +112,8 @@ pub struct Dial<'a> {
     pub frame_bytes_max: usize,
     /// For all of it.
     pub timeout: Duration,
+    /// The way to it.
+    pub wire: &'a dyn Wire,
 }
 
 /// Dials.
@@ -101,27 +128,20 @@ pub async fn dial(
             GuardError::Blocked(blocked) => DialError::Blocked(blocked),
             other => DialError::Name(other),
         })?;
-        let tcp = connect(&addresses, what).await?;
-        let bytes: Box<dyn Bytes> =
-            if what.url.scheme() == "wss" { encrypt(tcp, tls, what.url).await? } else { Box::new(tcp) };
+        let plain = connect(&addresses, what).await?;
+        let bytes = if what.url.scheme() == "wss" { encrypt(plain, tls, what.url).await? } else { plain };
         handshake(bytes, what, now).await
     };
     tokio::time::timeout(what.timeout, all).await.map_err(|_| DialError::Timeout(what.timeout))?
 }
 
 /// Tries the addresses in turn; of several, none may use up all of the time.
-async fn connect(addresses: &[SocketAddr], what: &Dial<'_>) -> Result<TcpStream, DialError> {
+async fn connect(addresses: &[SocketAddr], what: &Dial<'_>) -> Result<Box<dyn Bytes>, DialError> {
     let each = what.timeout / u32::try_from(addresses.len().clamp(1, 4)).unwrap_or(1);
     let mut failure = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
-        match tokio::time::timeout(each, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => {
-                // Subscriptions and pongs are small and must not wait for each other.
-                if let Err(error) = tcp.set_nodelay(true) {
-                    tracing::debug!(%error, "TCP_NODELAY can't be set");
-                }
-                return Ok(tcp);
-            }
+        match tokio::time::timeout(each, what.wire.connect(*address)).await {
+            Ok(Ok(bytes)) => return Ok(bytes),
             Ok(Err(error)) => failure = error,
             Err(_) => failure = std::io::Error::new(std::io::ErrorKind::TimedOut, "nobody answers"),
         }
@@ -130,14 +150,14 @@ async fn connect(addresses: &[SocketAddr], what: &Dial<'_>) -> Result<TcpStream,
 }
 
 async fn encrypt(
-    tcp: TcpStream,
+    plain: Box<dyn Bytes>,
     tls: &Arc<rustls::ClientConfig>,
     url: &Url,
 ) -> Result<Box<dyn Bytes>, DialError> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).trim_end_matches('.').to_owned();
     let name = ServerName::try_from(host).map_err(|error| DialError::Request(error.to_string()))?;
     let stream = tokio_rustls::TlsConnector::from(tls.clone())
-        .connect(name, tcp)
+        .connect(name, plain)
         .await
         .map_err(|source| DialError::Connect { host: words::address(url), source })?;
     Ok(Box::new(stream))
@@ -216,7 +236,8 @@ mod tests {
 
     async fn dialled(url: &str, tls: rustls::ClientConfig) -> Result<Socket, DialError> {
         let url = Url::parse(url).unwrap();
-        let what = Dial { url: &url, headers: &[], frame_bytes_max: 1_024, timeout: Duration::from_secs(5) };
+        let timeout = Duration::from_secs(5);
+        let what = Dial { url: &url, headers: &[], frame_bytes_max: 1_024, timeout, wire: &Tcp };
         dial(&guard(), &Arc::new(tls), &what, Timestamp::default()).await
     }
 

@@ -17,6 +17,7 @@ mod dial;
 mod divide;
 mod fleet;
 mod holds;
+mod leases;
 mod limiter;
 mod listing;
 mod meters;
@@ -39,6 +40,7 @@ mod unread;
 pub use backoff::BackoffLimits;
 pub use catalogue::{Catalogue, Found};
 pub use context::ContextError;
+pub use dial::{Bytes, Wire};
 pub use guard::{Blocked, Guard, GuardError, Resolver, SystemResolver};
 pub use listing::{Lister, ListingError};
 pub use plan::{Feed, FeedKey, Plan, PlannedRow, Planner, Transport, UNKNOWN_VENUE, Verdict, Want};
@@ -50,10 +52,11 @@ use catalogue::Catalogues;
 use clock::Clock;
 use context::Context;
 use fleet::Fleet;
+use futures_util::FutureExt;
 use guard::words;
 use share::Share;
 use sharing::Sharing;
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use store::{Rows, StoreError, TradeRow, VenueFile};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -158,6 +161,9 @@ pub async fn run(
     }
 }
 
+/// After a failure of ours.
+const SHARING_AGAIN: Duration = Duration::from_millis(500);
+
 /// Where the venues are divided, begins to take part in that; else all are ours.
 fn begin_sharing(
     store: &Arc<dyn Rows>,
@@ -172,8 +178,21 @@ fn begin_sharing(
                 collector = %context.settings.collector_id,
                 "divides the venues with the other collectors on this store"
             );
-            let (sharing, share) = Sharing::new(store.clone(), context.clone(), division.clone(), units);
-            (Some(tokio::spawn(sharing.run(stop))), share)
+            let (share, told) = watch::channel(Share::Of(Default::default()));
+            let (store, context, division) = (store.clone(), context.clone(), division.clone());
+            let sharing = async move {
+                loop {
+                    let (store, context, division) = (store.clone(), context.clone(), division.clone());
+                    let sharing = Sharing::new(store, context, division, units.clone(), share.clone());
+                    if AssertUnwindSafe(sharing.run(stop.clone())).catch_unwind().await.is_ok() {
+                        return;
+                    }
+                    // What was ours is found again in the store.
+                    tracing::error!("dividing the venues failed inside the program; it is started again");
+                    tokio::time::sleep(SHARING_AGAIN).await;
+                }
+            };
+            (Some(tokio::spawn(sharing)), told)
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{context::ContextError, settings::Settings, words};
 use clock::Clock;
 use guard::{Ask, Client, FetchError, Guard};
 use std::time::Duration;
-use venue::{Listed, Venue};
+use venue::{Listed, Request, Venue};
 
 /// Why a venue gives no list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,14 +35,32 @@ impl Lister {
         Ok(Lister { http: Client::new(guard, clock, guard::tls()?)? })
     }
 
-    /// The venue's list, within this time. `origin` replaces scheme and host of its address, or all of it.
+    /// The venue's list, within this time, from the first of its addresses that gives one. `origin` replaces scheme and host of its address, or all of it.
     pub async fn list(
         &self,
         venue: &Venue,
         origin: Option<&str>,
         within: Duration,
     ) -> Result<Vec<Listed>, ListingError> {
-        let request = venue.listing_request().ok_or(ListingError::Unknown)?;
+        let requests = venue.listing_requests();
+        let each = within / u32::try_from(requests.len().max(1)).unwrap_or(1);
+        let mut answer = Err(ListingError::Unknown);
+        for request in &requests {
+            answer = self.one(venue, request, origin, each).await;
+            if answer.is_ok() {
+                break;
+            }
+        }
+        answer
+    }
+
+    async fn one(
+        &self,
+        venue: &Venue,
+        request: &Request,
+        origin: Option<&str>,
+        within: Duration,
+    ) -> Result<Vec<Listed>, ListingError> {
         let url = origin.map_or(request.url.clone(), |origin| venue::replace_origin(origin, &request.url));
         let ask = Ask {
             method: "GET",

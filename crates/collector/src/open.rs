@@ -342,15 +342,15 @@ impl Open {
 
     async fn said(&mut self, said: Said, now: Timestamp) -> Result<(), Ended> {
         match said {
+            // It lives, and gives nothing that could reach a rate.
+            Said::Tick(seen) if seen.pair.is_none() => {
+                self.subscriptions.not_spot(&seen.symbol, now);
+                self.flows(now);
+            }
             Said::Tick(seen) => {
                 let symbol = seen.symbol.clone();
                 if self.publisher.add(seen, now) && self.subscriptions.data(&symbol, now) {
-                    self.last_data = Some(now);
-                    self.gave_data = true;
-                    self.unreadable_since_data = None;
-                    if self.first_data.replace(self.first_data.unwrap_or(now)).is_none() {
-                        self.tell(Event::Live);
-                    }
+                    self.flows(now);
                 }
             }
             Said::Rejected(rejected) => {
@@ -386,6 +386,16 @@ impl Open {
             Said::NotBefore(_) | Said::Heartbeat | Said::Ignored | Said::Elsewhere => {}
         }
         Ok(())
+    }
+
+    /// What was asked for comes.
+    fn flows(&mut self, now: Timestamp) {
+        self.last_data = Some(now);
+        self.gave_data = true;
+        self.unreadable_since_data = None;
+        if self.first_data.replace(self.first_data.unwrap_or(now)).is_none() {
+            self.tell(Event::Live);
+        }
     }
 
     fn problem(&mut self, problem: &Problem, now: Timestamp) {

@@ -57,6 +57,9 @@ struct Failure {
 struct Round {
     poll: Poll,
     http: Http,
+    /// The address in use, and how many were tried since one answered.
+    address: usize,
+    refused: usize,
     answers: Answers,
     etags: HashMap<String, String>,
     /// Whether another collector may have asked the venue until now.
@@ -87,7 +90,8 @@ impl Poll {
         let (context, venue, meters) = (self.context.clone(), self.venue.clone(), self.meters.clone());
         let answers = Answers::new(context, venue, meters, self.permit.clone(), unread);
         let is_successor = self.context.settings.division.is_some();
-        let mut round = Round { http, answers, etags: HashMap::new(), poll: self, is_successor };
+        let etags = HashMap::new();
+        let mut round = Round { http, address: 0, refused: 0, answers, etags, poll: self, is_successor };
         loop {
             let wants = round.poll.wants.borrow_and_update().clone();
             if round.answers.follow(&wants) {
@@ -100,6 +104,7 @@ impl Poll {
             let mut wait = match result {
                 Ok(()) => {
                     backoff.reset();
+                    round.refused = 0;
                     round.show(ConnectionState::Live, None, None, now);
                     interval
                 }
@@ -107,6 +112,7 @@ impl Poll {
                     let quick = failure.is_unreached || backoff.failures() < FAILURES_QUICK;
                     let wait = backoff.next_wait(&mut random);
                     let wait = if quick { wait } else { wait.max(interval) };
+                    let wait = wait.max(round.try_elsewhere(&failure));
                     let until = failure.until.unwrap_or_else(|| plus(now, wait));
                     round.show(failure.state, Some(&failure.words), Some(until), now);
                     wait.max(between(now, until))
@@ -125,6 +131,26 @@ impl Round {
         self.poll.context.clock.now()
     }
 
+    /// Where a venue does not serve this place, or cannot be reached, it is asked at its next address, if its own are
+    /// asked at all. How long to wait at least: a place is not another one a minute later.
+    fn try_elsewhere(&mut self, failure: &Failure) -> Duration {
+        let is_refused = failure.state == ConnectionState::GeoBlocked;
+        if !is_refused && !failure.is_unreached {
+            return Duration::ZERO;
+        }
+        let addresses = if self.poll.url.is_some() { 1 } else { self.http.addresses() };
+        self.refused += 1;
+        self.address = (self.address + 1) % addresses;
+        if addresses > 1 {
+            // Versions of answers are those of one address.
+            self.etags.clear();
+        }
+        match is_refused && self.refused >= addresses {
+            true => self.poll.context.settings.timing.geo_blocked_pause,
+            false => Duration::ZERO,
+        }
+    }
+
     /// Waits for the next round, or until something more is wanted: that is asked for at once, as far as the
     /// venue's budget lets it.
     async fn rest(&mut self, wait: Duration) {
@@ -139,10 +165,9 @@ impl Round {
     /// others from being sent; it fails the round only if none succeeds.
     async fn ask_all(&mut self) -> Result<(), Failure> {
         let (alone, together) = self.answers.wanted(self.now());
-        let url = self.poll.url.as_deref();
-        let mut requests = if together.is_empty() { Vec::new() } else { self.http.requests(&together, url) };
-        requests
-            .extend(alone.iter().flat_map(|symbol| self.http.requests(std::slice::from_ref(symbol), url)));
+        let (url, http) = (self.poll.url.as_deref(), self.http.at_address(self.address));
+        let mut requests = if together.is_empty() { Vec::new() } else { http.requests(&together, url) };
+        requests.extend(alone.iter().flat_map(|symbol| http.requests(std::slice::from_ref(symbol), url)));
         if std::mem::take(&mut self.is_successor) {
             self.count_predecessor(&requests);
         }
@@ -196,7 +221,10 @@ impl Round {
         let mut headers = request.headers.clone();
         // A row is not trusted, and may name any address: the operator's key goes to the venue's own alone, and
         // to machines that the operator has opened by hand.
-        if self.poll.url.is_none() || self.http.is_own(&request.url) || context.guard.is_opened(&url) {
+        if self.poll.url.is_none()
+            || self.http.at_address(self.address).is_own(&request.url)
+            || context.guard.is_opened(&url)
+        {
             headers.extend_from_slice(&request.key_headers);
         }
         let ask = Ask {

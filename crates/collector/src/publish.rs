@@ -124,6 +124,35 @@ mod tests {
         }
     }
 
+    /// What is held back is handed on once it may be, the newest of it; what was read too late never is.
+    #[tokio::test]
+    async fn only_what_is_permitted_is_handed_on() {
+        let broker = broker::open("memory://").await.unwrap();
+        let mut subscription = broker.subscribe().await.unwrap();
+        let permit = Arc::new(Permit::waiting());
+        let venue = VenueId::parse("a").unwrap();
+        let mut publisher = Publisher::new(venue, broker.clone(), permit.clone());
+        let mut said = |last: &str, ms: i64| {
+            let seen = Observation { last: Some(last.parse().unwrap()), ..seen() };
+            let now = Timestamp::from_millis(ms);
+            assert!(publisher.add(seen, now));
+            publisher.flush(now);
+        };
+        said("1", 1_000);
+        said("2", 1_001);
+        assert!(permit.prolong(Timestamp::from_millis(1_002), Timestamp::from_millis(2_000)));
+        said("3", 1_003);
+        said("4", 2_000);
+        assert!(!permit.prolong(Timestamp::from_millis(2_001), Timestamp::from_millis(9_000)));
+        said("5", 2_002);
+        broker.close().await;
+        let mut all = Vec::new();
+        while let Some(broker::Delivery::Ticks(batch)) = subscription.next().await {
+            all.push(batch.ticks.iter().filter_map(|t| t.last).map(|l| l.to_string()).collect::<Vec<_>>());
+        }
+        assert_eq!(all, [["2", "3"]]);
+    }
+
     #[test]
     fn a_clock_that_runs_ahead_is_flagged() {
         let now = Timestamp::from_millis(1_000_000);

@@ -1,7 +1,10 @@
 //! What the collector is told by the configuration, and its knobs of time with real defaults.
 //! It must not know where the configuration came from.
 
-use crate::backoff::BackoffLimits;
+use crate::{
+    backoff::BackoffLimits,
+    dial::{Tcp, Wire},
+};
 use compact_str::CompactString;
 use guard::{Resolver, SystemResolver};
 use market::VenueId;
@@ -25,6 +28,8 @@ pub struct Settings {
     pub expire_after_ms: Option<i64>,
     /// Who turns names into addresses.
     pub resolver: Arc<dyn Resolver>,
+    /// The way to addresses for streams.
+    pub wire: Arc<dyn Wire>,
     /// How the venues are divided among several collectors; `None` = this one is alone and runs them all.
     pub division: Option<Division>,
     /// Knobs of time.
@@ -61,6 +66,7 @@ impl Settings {
             stale_after_ms: None,
             expire_after_ms: None,
             resolver: Arc::new(SystemResolver),
+            wire: Arc::new(Tcp),
             division: None,
             timing: Timing::default(),
         }
@@ -102,6 +108,8 @@ pub struct Timing {
     pub status_gap: Duration,
     /// A store that does not answer is asked again after this time.
     pub store_retry: Duration,
+    /// A venue that does not serve this place, at any of its addresses, is asked again after this time.
+    pub geo_blocked_pause: Duration,
     /// Without `Retry-After`, a venue that says "too many" is left alone for this long.
     pub rate_limited_pause: Duration,
     /// How long a lease of a venue is kept without being prolonged.
@@ -128,6 +136,7 @@ impl Default for Timing {
             status_every: Duration::from_secs(5),
             status_gap: Duration::from_millis(100),
             store_retry: Duration::from_secs(2),
+            geo_blocked_pause: Duration::from_secs(900),
             rate_limited_pause: Duration::from_secs(60),
             // Two looks may fail, and a dead collector's venues are live elsewhere within ten seconds all the same.
             lease_keep: Duration::from_secs(6),

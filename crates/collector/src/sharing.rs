@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     divide::divide,
     holds,
+    leases::{Ours, VenueLeases, within},
     permit::{May, Permit},
     settings::{Division, Elsewhere},
     share::{Part, Share, Stage, Unit},
@@ -25,8 +26,6 @@ use store::{Rows, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// One question to the store. Well within a lease, so that a store that hangs is noticed before it ends.
-const ASK_MAX: Duration = Duration::from_secs(2);
 /// While a venue moves, looks follow each other at this pace.
 const MOVING_LOOK: Duration = Duration::from_millis(200);
 /// A venue that did not become live here is left where it is for this long.
@@ -45,6 +44,7 @@ struct Claim {
 /// The task.
 pub struct Sharing {
     store: Arc<dyn Rows>,
+    leases: VenueLeases,
     context: Arc<Context>,
     division: Division,
     name: CompactString,
@@ -54,32 +54,27 @@ pub struct Sharing {
     /// What was ours until we lost sight of the leases.
     lost: BTreeSet<VenueId>,
     declined: HashMap<VenueId, Timestamp>,
+    /// Since when nobody runs a venue that another should.
+    missed: HashMap<VenueId, Timestamp>,
     is_announced: bool,
     settled_at: Option<Timestamp>,
     is_moving: bool,
     is_away: bool,
 }
 
-/// Who is there and who holds what, of this installation.
-#[derive(Debug, Default)]
-struct Known {
-    members: BTreeSet<String>,
-    holders: BTreeMap<VenueId, String>,
-    /// Names and holders of leases that ran out and that nobody will ask for.
-    forgotten: Vec<(String, String)>,
-}
-
 impl Sharing {
-    /// Shares nothing yet. The second half tells what is ours from now on.
+    /// Shares nothing yet; tells by `share` what is ours from now on.
     pub fn new(
         store: Arc<dyn Rows>,
         context: Arc<Context>,
         division: Division,
         units: watch::Receiver<Units>,
-    ) -> (Sharing, watch::Receiver<Share>) {
-        let (share, told) = watch::channel(Share::Of(BTreeMap::new()));
+        share: watch::Sender<Share>,
+    ) -> Sharing {
         let name = context.settings.collector_id.clone();
-        let sharing = Sharing {
+        let keep = context.settings.timing.lease_keep;
+        Sharing {
+            leases: VenueLeases::new(store.clone(), &division.scope, &name, keep),
             store,
             context,
             division,
@@ -89,12 +84,12 @@ impl Sharing {
             claims: BTreeMap::new(),
             lost: BTreeSet::new(),
             declined: HashMap::new(),
+            missed: HashMap::new(),
             is_announced: false,
             settled_at: None,
             is_moving: false,
             is_away: false,
-        };
-        (sharing, told)
+        }
     }
 
     /// Takes part until stopped; then hands over what it has, if there is anybody to take it.
@@ -130,13 +125,24 @@ impl Sharing {
         asked_at.plus_millis(millis(self.keep()))
     }
 
+    /// Whether a look that began then has taken so long that leases must be prolonged before it goes on.
+    fn is_late(&self, began_at: Timestamp) -> bool {
+        self.now().millis_since(began_at) > millis(self.keep()) / 3
+    }
+
     async fn look(&mut self) {
         self.notice_sleep();
         let asked_at = self.now();
-        let looked = match within(self.store.renew_leases(&self.name, self.keep())).await {
-            Ok(names) => {
-                self.renewed(&names, asked_at);
-                self.arrange().await
+        let looked = match self.leases.renew().await {
+            Ok(ours) => {
+                if self.is_away {
+                    // Others come back to the store at their own pace, and have what they had until then.
+                    self.settled_at = None;
+                }
+                match self.renewed(ours, asked_at).await {
+                    Ok(()) => self.arrange().await,
+                    Err(error) => Err(error),
+                }
             }
             Err(error) => Err(error),
         };
@@ -175,24 +181,31 @@ impl Sharing {
     }
 
     /// What the store said is ours, when asked at that time.
-    fn renewed(&mut self, names: &[String], asked_at: Timestamp) {
-        let (now, until) = (self.now(), self.end_of(asked_at));
-        self.is_announced = names.iter().any(|name| *name == self.member(&self.name));
-        let ours: BTreeSet<VenueId> = names.iter().filter_map(|name| self.venue(name)).collect();
-        let held = self.claims.iter_mut().filter(|(_, claim)| claim.part.stage == Stage::Held);
-        let mut gone = Vec::new();
-        for (venue, claim) in held {
-            if ours.contains(venue) && claim.part.permit.prolong(now, until) {
-                claim.leased_until = until;
-            } else {
-                gone.push(venue.clone());
+    async fn renewed(&mut self, ours: Ours, asked_at: Timestamp) -> Result<(), StoreError> {
+        let until = self.end_of(asked_at);
+        self.is_announced = ours.is_announced;
+        let mut ours = ours.venues;
+        let held = self.claims.iter().filter(|(_, claim)| claim.part.stage == Stage::Held);
+        let held: Vec<VenueId> = held.map(|(venue, _)| venue.clone()).collect();
+        for venue in &held {
+            // It ran out while the store was away; perhaps nobody took it.
+            if !ours.contains(venue) && !self.is_late(asked_at) {
+                if self.leases.take(venue).await? {
+                    ours.insert(venue.clone());
+                } else {
+                    tracing::warn!(%venue, "another collector has taken it over");
+                    self.drop_claim(venue);
+                }
             }
         }
-        for venue in gone {
-            if !ours.contains(&venue) {
-                tracing::warn!(%venue, "another collector has taken it over");
+        let now = self.now();
+        for (venue, claim) in &mut self.claims {
+            if ours.contains(venue)
+                && claim.part.stage == Stage::Held
+                && claim.part.permit.prolong(now, until)
+            {
+                claim.leased_until = until;
             }
-            self.drop_claim(&venue);
         }
         self.lost.clear();
         // Ours in the store and not here: we slept, and nobody took it.
@@ -201,19 +214,17 @@ impl Sharing {
                 self.claim(venue, Stage::Held, until);
             }
         }
+        Ok(())
     }
 
     /// One step towards what should run where.
     async fn arrange(&mut self) -> Result<(), StoreError> {
         if !self.is_announced {
-            let name = self.member(&self.name);
-            self.is_announced = within(self.store.acquire_lease(&name, &self.name, self.keep())).await?;
+            self.is_announced = self.leases.announce().await?;
         }
         let units = self.units.borrow_and_update().clone().unwrap_or_default();
-        let known = self.known(&units).await?;
-        for (name, holder) in &known.forgotten {
-            within(self.store.release_lease(name, holder)).await?;
-        }
+        let is_wanted = |venue: &VenueId| units.is_empty() || units.contains_key(venue);
+        let known = self.leases.known(is_wanted).await?;
         // At first we only say that we are there: those that begin together see each other.
         let look = millis(self.context.settings.timing.lease_look);
         let now = self.now();
@@ -226,8 +237,13 @@ impl Sharing {
         let target = divide(&costs, &known.holders, &known.members);
         self.is_moving = false;
         for (venue, unit) in &units {
+            if self.is_late(now) {
+                self.is_moving = true;
+                break;
+            }
             let holder = known.holders.get(venue).map(String::as_str).filter(|holder| *holder != self.name);
-            if target.get(venue).is_some_and(|who| *who == self.name) {
+            let is_ours = target.get(venue).is_some_and(|who| *who == self.name);
+            if is_ours || self.is_missed(venue, known.holders.contains_key(venue)) {
                 self.come(venue, *unit, holder).await?;
             } else {
                 self.leave(venue, *unit).await?;
@@ -263,8 +279,7 @@ impl Sharing {
             }
             (_, None) => {
                 let asked_at = self.now();
-                let name = self.lease(venue);
-                if within(self.store.acquire_lease(&name, &self.name, self.keep())).await? {
+                if self.leases.take(venue).await? {
                     let until = self.end_of(asked_at);
                     tracing::info!(%venue, "this collector runs it");
                     match self.claims.get_mut(venue) {
@@ -281,14 +296,23 @@ impl Sharing {
         Ok(())
     }
 
+    /// Whether nobody runs it for so long that whoever should must be unable to: its venue files may be older.
+    fn is_missed(&mut self, venue: &VenueId, is_held: bool) -> bool {
+        if is_held {
+            self.missed.remove(venue);
+            return false;
+        }
+        let now = self.now();
+        let since = *self.missed.entry(venue.clone()).or_insert(now);
+        now.millis_since(since) > 2 * millis(self.keep())
+    }
+
     /// A venue that should be another's: given up once that one is live, or at once where nothing is streamed.
     async fn leave(&mut self, venue: &VenueId, unit: Unit) -> Result<(), StoreError> {
         match self.claims.get(venue).map(|claim| claim.part.stage) {
             None => {}
             Some(Stage::Preparing) => self.drop_claim(venue),
-            Some(Stage::Held) if unit.is_streamed && self.elsewhere(venue) != Elsewhere::Live => {
-                self.is_moving = true;
-            }
+            Some(Stage::Held) if unit.is_streamed && self.elsewhere(venue) != Elsewhere::Live => {}
             Some(Stage::Held) => {
                 tracing::info!(%venue, "handed over to another collector");
                 self.give(venue).await?;
@@ -300,8 +324,7 @@ impl Sharing {
     async fn give(&mut self, venue: &VenueId) -> Result<(), StoreError> {
         let is_held = self.claims.get(venue).is_some_and(|claim| claim.part.stage == Stage::Held);
         if is_held {
-            let name = self.lease(venue);
-            within(self.store.release_lease(&name, &self.name)).await?;
+            self.leases.give(venue).await?;
         }
         self.drop_claim(venue);
         Ok(())
@@ -333,11 +356,20 @@ impl Sharing {
         for claim in self.claims.values().filter(|claim| claim.part.stage == Stage::Held) {
             claim.part.permit.prolong(now, until);
         }
-        let comes_back: Vec<VenueId> =
-            self.lost.iter().filter(|venue| self.elsewhere(venue) == Elsewhere::Nothing).cloned().collect();
-        for venue in comes_back {
+        // What nobody is heard to run: ours before, or let go by another for us just before the store went away.
+        let prepared = self.claims.iter().filter(|(_, claim)| claim.part.stage == Stage::Preparing);
+        let candidates: Vec<VenueId> =
+            self.lost.iter().chain(prepared.map(|(venue, _)| venue)).cloned().collect();
+        for venue in candidates {
+            if self.elsewhere(&venue) != Elsewhere::Nothing {
+                continue;
+            }
+            tracing::info!(%venue, "nobody else is heard to run it; this collector does");
             self.lost.remove(&venue);
-            self.claim(venue.clone(), Stage::Held, until);
+            match self.claims.get_mut(&venue) {
+                Some(claim) if claim.part.permit.prolong(now, until) => claim.part.stage = Stage::Held,
+                _ => self.claim(venue.clone(), Stage::Held, until),
+            }
             if let Some(claim) = self.claims.get_mut(&venue) {
                 claim.leased_until = now;
             }
@@ -347,18 +379,19 @@ impl Sharing {
     /// Says that we leave, waits a while until what we have is live elsewhere, and lets go of the rest.
     async fn hand_over(&mut self) {
         let deadline = self.now().plus_millis(millis(self.context.settings.timing.hand_over_max));
-        let member = self.member(&self.name);
         let mut is_told = false;
         while self.now() < deadline && !self.claims.is_empty() {
             // Others prepare for what a collector holds that is no member.
             if !is_told {
-                is_told = within(self.store.release_lease(&member, &self.name)).await.is_ok();
+                is_told = self.leases.part().await.is_ok();
             }
             let asked_at = self.now();
-            let Ok(names) = within(self.store.renew_leases(&self.name, self.keep())).await else { break };
-            self.renewed(&names, asked_at);
+            let Ok(ours) = self.leases.renew().await else { break };
+            if self.renewed(ours, asked_at).await.is_err() {
+                break;
+            }
             let units = self.units.borrow().clone().unwrap_or_default();
-            match self.known(&units).await {
+            match self.leases.known(|_| true).await {
                 Ok(known) if !known.members.is_empty() => {}
                 _ => break,
             }
@@ -377,26 +410,8 @@ impl Sharing {
             }
         }
         if !is_told {
-            let _ = within(self.store.release_lease(&member, &self.name)).await;
+            let _ = self.leases.part().await;
         }
-    }
-
-    async fn known(&self, units: &BTreeMap<VenueId, Unit>) -> Result<Known, StoreError> {
-        let mut known = Known::default();
-        let members = self.member("");
-        for lease in within(self.store.leases()).await? {
-            let (is_over, venue) = (lease.left.is_zero(), self.venue(&lease.name));
-            match (lease.name.strip_prefix(&members), venue) {
-                (Some(member), _) if !is_over => drop(known.members.insert(member.to_owned())),
-                (None, Some(venue)) if !is_over => drop(known.holders.insert(venue, lease.holder)),
-                (Some(_), _) => known.forgotten.push((lease.name, lease.holder)),
-                (None, Some(venue)) if !units.is_empty() && !units.contains_key(&venue) => {
-                    known.forgotten.push((lease.name, lease.holder));
-                }
-                _ => {}
-            }
-        }
-        Ok(known)
     }
 
     fn elsewhere(&self, venue: &VenueId) -> Elsewhere {
@@ -434,19 +449,6 @@ impl Sharing {
             !is_same
         });
     }
-
-    fn member(&self, name: &str) -> String {
-        format!("{}:collector:{name}", self.division.scope)
-    }
-
-    fn lease(&self, venue: &VenueId) -> String {
-        format!("{}:venue:{venue}", self.division.scope)
-    }
-
-    fn venue(&self, lease: &str) -> Option<VenueId> {
-        let name = lease.strip_prefix(self.division.scope.as_str())?.strip_prefix(":venue:")?;
-        VenueId::parse(name).ok()
-    }
 }
 
 fn same(before: &BTreeMap<VenueId, Part>, after: &BTreeMap<VenueId, Part>) -> bool {
@@ -459,9 +461,4 @@ fn same(before: &BTreeMap<VenueId, Part>, after: &BTreeMap<VenueId, Part>) -> bo
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-async fn within<T>(question: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let late = |_| Err(StoreError::Unavailable("no answer in time".into()));
-    tokio::time::timeout(ASK_MAX, question).await.unwrap_or_else(late)
 }

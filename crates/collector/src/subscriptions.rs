@@ -72,6 +72,8 @@ struct Entry {
     must_cover: bool,
     refused: bool,
     retry_at: Option<Timestamp>,
+    /// Another symbol of its request was refused: if nothing has come by then, this one may have been, too.
+    doubt_until: Option<Timestamp>,
     tries: u32,
 }
 
@@ -100,6 +102,9 @@ impl Subscriptions {
     const ANSWER_MS_MAX: i64 = 30_000;
     /// One by one, the next waits at most this long for the answer to the one before.
     const TURN_MS: i64 = 2_000;
+    /// Venues that name the one bad symbol may have refused the whole request. If they have not, something comes of the
+    /// others within this time, or they are asked for once more, which does no harm.
+    const DOUBT_MS: i64 = 2_000;
     /// While so many frames wait to be sent, nothing is asked again.
     const QUEUE_FULL: usize = 20;
     /// No retry of a silent pair waits longer.
@@ -172,6 +177,7 @@ impl Subscriptions {
                 must_cover,
                 refused: false,
                 retry_at: None,
+                doubt_until: None,
                 tries: 0,
             };
             self.entries.insert(name.clone(), entry);
@@ -236,12 +242,22 @@ impl Subscriptions {
         if entry.last_data.replace(now).is_none() {
             self.uncovered -= usize::from(entry.must_cover);
         }
+        entry.doubt_until = None;
         if entry.retry_at.take().is_some() {
             entry.tries = 0;
             entry.refused = false;
         }
         entry.cell.data(now);
         true
+    }
+
+    /// What came of a symbol is no spot price: it need not be asked for again, and its pair has no data all the same.
+    pub fn not_spot(&mut self, name: &str, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        if entry.last_data.replace(now).is_none() {
+            self.uncovered -= usize::from(entry.must_cover);
+            entry.cell.set_because(PairState::NoData, "its prices are not spot prices and reach no rate");
+        }
     }
 
     /// Whether every pair that was live elsewhere has been delivered here.
@@ -266,6 +282,9 @@ impl Subscriptions {
     }
 
     fn answered(&mut self, symbol: &str) {
+        if let Some(entry) = self.entries.get_mut(symbol) {
+            entry.doubt_until = None;
+        }
         for (frame, _) in &mut self.unanswered {
             frame.symbols.retain(|name| &**name != symbol);
         }
@@ -278,6 +297,7 @@ impl Subscriptions {
         if problem.means == Meaning::RateLimited {
             return self.too_fast(now);
         }
+        self.doubt(problem, now);
         let about = self.refused_symbols(problem);
         match about.len() {
             0 => About::Nothing,
@@ -293,6 +313,25 @@ impl Subscriptions {
                     }
                 }
                 About::Several(count)
+            }
+        }
+    }
+
+    /// A refusal names one symbol: the others of the same request are in doubt.
+    fn doubt(&mut self, problem: &Problem, now: Timestamp) {
+        let Some(symbol) = &problem.symbol else { return };
+        let id = problem.id.as_deref();
+        let is_its = |frame: &Outgoing| match id {
+            Some(id) if frame.id.is_some() => frame.id.as_deref() == Some(id),
+            _ => frame.symbols.contains(symbol),
+        };
+        for (frame, _) in self.unanswered.iter().filter(|(frame, _)| is_its(frame)) {
+            for name in frame.symbols.iter().filter(|name| *name != symbol) {
+                if let Some(entry) =
+                    self.entries.get_mut(name).filter(|e| e.last_data.is_none() && !e.refused)
+                {
+                    entry.doubt_until.get_or_insert(now.plus_millis(Self::DOUBT_MS));
+                }
             }
         }
     }
@@ -362,6 +401,7 @@ impl Subscriptions {
     /// a time and ever more seldom. Gives the symbols asked for again.
     pub fn look(&mut self, ws: &Ws, now: Timestamp) -> Vec<Arc<str>> {
         let mut again = Vec::new();
+        self.ask_doubted(ws, now);
         for entry in self.entries.values_mut() {
             let due = entry.retry_at.is_some_and(|at| now >= at);
             if entry.refused {
@@ -395,6 +435,22 @@ impl Subscriptions {
             self.ask_again(ws, name, now);
         }
         again
+    }
+
+    /// Asks once more, together, for those whose request was refused for another's sake.
+    fn ask_doubted(&mut self, ws: &Ws, now: Timestamp) {
+        let mut doubted = Vec::new();
+        for entry in self.entries.values_mut().filter(|entry| entry.doubt_until.is_some_and(|at| now >= at)) {
+            entry.doubt_until = None;
+            if !entry.refused {
+                entry.sent_at = None;
+                doubted.push(entry.symbol.clone());
+            }
+        }
+        if !doubted.is_empty() && !self.by_url {
+            let all = self.asked();
+            self.subscribe(ws, &doubted, &all);
+        }
     }
 
     fn ask_again(&mut self, ws: &Ws, name: &Arc<str>, now: Timestamp) {

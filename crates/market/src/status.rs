@@ -9,8 +9,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectionState {
-    /// Dialling, or waiting for the first data.
-    Connecting,
     /// Data flows.
     Live,
     /// Open, but no data within the silence limit; being replaced.
@@ -27,14 +25,15 @@ pub enum ConnectionState {
     CannotRead,
     /// Stopped on purpose.
     Stopped,
+    /// Dialling, or waiting for the first data; also what a state of a newer version is read as: not live.
+    #[serde(other)]
+    Connecting,
 }
 
 /// The state of one row or one pair at one venue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PairState {
-    /// Asked for, not yet answered, still within its deadline.
-    Waiting,
     /// Data flows.
     Live,
     /// Asked for (perhaps acknowledged), and nothing came within the deadline.
@@ -49,6 +48,9 @@ pub enum PairState {
     BlockedAddress,
     /// Switched off by the operator.
     Disabled,
+    /// Asked for, not yet answered, still within its deadline; also what a state of a newer version is read as.
+    #[serde(other)]
+    Waiting,
 }
 
 /// One connection of a venue.

@@ -156,7 +156,7 @@ pub struct RunArgs {
     /// Where to serve HTTP.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
-    /// What this process runs: all, or some of collector,recorder,api.
+    /// What this process runs: all, or some of collector,recorder,api,bot.
     #[arg(long, value_name = "ROLES")]
     pub roles: Option<String>,
     /// What carries ticks between roles.

@@ -5,12 +5,14 @@ use crate::{
     config::Config,
     exit::{Exit, Failure},
 };
+use alerts::{WebhookSender, WebhookSettings};
 use board::Board;
 use bot::{
     Client, Conversation, ConversationParts, Holding, Household, LogLines, Pace, Polling, Throttle,
     Transport, Updates, Webhook,
 };
 use clock::Clock;
+use guard::SystemResolver;
 use market::VenueId;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::Store;
@@ -72,6 +74,8 @@ pub struct BotRole {
     pub venues: Arc<BTreeMap<VenueId, String>>,
     /// `None` = off.
     pub telegram: Option<Telegram>,
+    /// How webhooks are called.
+    pub webhooks: WebhookSettings,
     /// The newest lines of the log.
     pub log_lines: LogLines,
 }
@@ -98,8 +102,31 @@ impl BotRole {
         tokio::join!(
             alerts::run(watch, alerts::Settings::default(), stop.clone()),
             bot::run_subscriptions(self.store.clone(), self.clock, stop.clone()),
+            alerts::upkeep(self.store.clone(), self.clock, stop.clone()),
+            self.call_webhooks(&stop),
             self.talk(&stop),
         );
+    }
+
+    /// What alerts tell programs.
+    async fn call_webhooks(&self, stop: &CancellationToken) {
+        match WebhookSender::new(
+            self.store.clone(),
+            self.clock,
+            self.webhooks.clone(),
+            Arc::new(SystemResolver),
+        ) {
+            Ok(sender) => self.send("webhook", Arc::new(sender), stop).await,
+            Err(error) => {
+                tracing::error!("webhooks are off: {error}");
+                stop.cancelled().await;
+            }
+        }
+    }
+
+    async fn send(&self, channel: &'static str, sender: Arc<dyn alerts::Sender>, stop: &CancellationToken) {
+        let sending = alerts::Sending::new(channel);
+        alerts::send_outbox(self.store.clone(), sender, self.clock, sending, stop.clone()).await;
     }
 
     /// Telegram: who we are, then the conversation and the sender.
@@ -125,6 +152,10 @@ impl BotRole {
             household: house,
             clock: self.clock,
         };
-        bot::run(transport, me, telegram.updates.clone(), stop.clone()).await;
+        let sender = Arc::new(transport.sender());
+        tokio::join!(
+            bot::run(transport, me, telegram.updates.clone(), stop.clone()),
+            self.send("chat", sender, stop),
+        );
     }
 }

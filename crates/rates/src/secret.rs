@@ -70,7 +70,10 @@ const TELLING: &[&str] = &["password", "passwd", "secret", "token", "key", "auth
 /// The address with `***` for its password and for telling query values.
 /// Works on the text, since a password may hold what no parser of addresses accepts.
 pub fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        // No address, but there may be a password in it all the same.
+        return if url.contains('@') { "…".to_owned() } else { url.to_owned() };
+    };
     let (place, query) = match rest.rsplit_once('@') {
         // A password may hold `?` and `/`: what stands before the last `@` is never shown.
         Some((who, place)) => {
@@ -112,6 +115,9 @@ mod tests {
         for (url, shown) in [
             ("sqlite://rates.db", "sqlite://rates.db"),
             ("memory://", "memory://"),
+            ("memory", "memory"),
+            ("amqp:u:hunter2@host", "…"),
+            ("hunter2@host", "…"),
             ("postgres://app:hunter2@db:5432/rates", "postgres://app:***@db:5432/rates"),
             ("redis://:hunter2@cache/0", "redis://:***@cache/0"),
             ("amqp://u:p@ss/w?rd@host/%2f", "amqp://u:***@host/%2f"),

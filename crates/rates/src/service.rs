@@ -115,6 +115,10 @@ impl Service {
                 clock: self.clock,
                 venues: bot_role::titles(&self.venues),
                 telegram,
+                webhooks: alerts::WebhookSettings {
+                    allow_private: config.allow_private.clone(),
+                    ..alerts::WebhookSettings::default()
+                },
                 log_lines: self.log_lines.clone(),
             };
             let (lease, stop) = (format!("{}:bot", config.prefix), tasks.stop());

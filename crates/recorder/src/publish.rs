@@ -40,7 +40,7 @@ impl Turn {
             };
             let keep_ms = i64::try_from(settings.lease_keep.as_millis()).unwrap_or(i64::MAX);
             let until = until.map(|from| from.plus_millis(keep_ms));
-            self.until_us.store(until.map_or(i64::MIN, |until| until.micros()), Relaxed);
+            self.until_us.store(until.map_or(i64::MIN, Timestamp::micros), Relaxed);
             if was_ours != until.is_some() {
                 was_ours = until.is_some();
                 tracing::info!(publishes = was_ours, "rates for everyone else");
@@ -95,6 +95,10 @@ impl<'a> Publisher<'a> {
         }
         for pair in self.changed.drain() {
             let Some(answer) = self.parts.board.answer(&pair) else { continue };
+            // What only the cache vouches for may be older than what a recorder before us has published.
+            if answer.rate.is_cached() {
+                continue;
+            }
             let mut body = answer.body.to_vec();
             let age = answer.age_ms(now).map_or_else(|| "null".to_owned(), |age| age.to_string());
             body.extend_from_slice(age.as_bytes());

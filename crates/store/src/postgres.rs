@@ -161,6 +161,11 @@ fn code(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
 }
 
+/// Something else listens there.
+#[derive(Debug, thiserror::Error)]
+#[error("what answers there does not speak PostgreSQL")]
+struct Stranger(#[source] sqlx::Error);
+
 /// What an error while opening means: whether another address or another database is needed, or another time. A wrong
 /// password and a missing database are a matter of time: somebody may be about to set them up.
 pub(crate) fn refused(url: &str, error: sqlx::Error) -> StoreError {
@@ -177,6 +182,7 @@ pub(crate) fn refused(url: &str, error: sqlx::Error) -> StoreError {
             format!("its tables do not fit: {}", error.message())
         }
         (_, sqlx::Error::Configuration(error)) => error.to_string(),
+        (_, sqlx::Error::Protocol(_)) => return StoreError::Unavailable(Stranger(error).into()),
         _ => return StoreError::Unavailable(error.into()),
     };
     StoreError::Unusable { url: url.to_owned(), reason }

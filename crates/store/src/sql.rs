@@ -130,3 +130,11 @@ macro_rules! leases {
     };
 }
 pub(crate) use leases;
+
+/// The one row that a writing statement gives back, once the statement has ended. SQLite gives the row before it
+/// commits: whoever takes it and goes never hears that the disk was full.
+pub(crate) async fn to_its_end<T>(
+    rows: impl Future<Output = Result<Vec<T>, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    rows.await?.pop().ok_or(sqlx::Error::RowNotFound)
+}

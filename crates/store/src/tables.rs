@@ -113,7 +113,7 @@ macro_rules! tables {
                     .bind(row.allow_negative)
                     .bind(row.enabled)
                     .bind(now.millis());
-                self.write(DUPLICATE_ROW, add.fetch_one(&self.pool)).await
+                self.write(DUPLICATE_ROW, $crate::sql::to_its_end(add.fetch_all(&self.pool))).await
             }
 
             async fn change_trade_row(
@@ -180,7 +180,8 @@ macro_rules! tables {
 
             async fn add_api_key(&self, name: &str, hash: &str, now: Timestamp) -> Result<i64, StoreError> {
                 let add = sqlx::query_scalar(sql::ADD_API_KEY).bind(name).bind(hash).bind(now.millis());
-                self.write("this key is already known", add.fetch_one(&self.pool)).await
+                self.write("this key is already known", $crate::sql::to_its_end(add.fetch_all(&self.pool)))
+                    .await
             }
 
             async fn revoke_api_key(&self, id: i64, now: Timestamp) -> Result<bool, StoreError> {

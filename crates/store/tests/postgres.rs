@@ -169,7 +169,7 @@ async fn who_cannot_be_our_server_is_told_so_without_the_password() {
         (good.replace("secret", "hunter2"), true, "password authentication failed for user \"rates\""),
         (SHARED.url("nowhere"), true, "database \"nowhere\" does not exist"),
         (good.replace(&port, "1"), true, "refused"),
-        (good.replace(&port, &web_port.to_string()), true, ""),
+        (good.replace(&port, &web_port.to_string()), true, "does not speak PostgreSQL"),
         ("postgres://rates:hunter2@127.0.0.1:port/x".to_owned(), false, "postgres://… cannot be the store"),
     ] {
         let error = refused(&url).await;

@@ -60,7 +60,7 @@ pub struct Behaviour {
     pub silent: BTreeSet<String>,
     /// Symbols whose subscription is refused, and with them the whole request.
     pub unknown: BTreeSet<String>,
-    /// Whether a refusal names the symbol.
+    /// Whether a refusal names the (first) symbol that is refused.
     pub names_symbol: bool,
     /// Whether it names the request.
     pub names_request: bool,

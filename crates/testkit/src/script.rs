@@ -259,8 +259,11 @@ pub struct Token {
     pub method: String,
     /// The path.
     pub path: String,
-    /// The answer, `{token}` being a new one.
+    /// The answer, `{token}` being a new one, and `{ping_ms}` how often the client is to ping.
     pub answer: String,
+    /// That, as long as it is in life.
+    #[serde(default)]
+    pub ping: Option<String>,
 }
 
 /// A request and its answer.

@@ -11,10 +11,14 @@ use axum::http::{Response, StatusCode};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::broadcast,
     time::Instant,
@@ -33,7 +37,13 @@ pub struct Speed {
     pub round: Duration,
     /// Time that a machine under load may take from a deadline.
     pub slack: Duration,
+    /// How often a connection looks at what is due.
+    pub look: Duration,
 }
+
+/// A stream of bytes to a client, over a socket or in memory.
+pub trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
 
 /// The time in microseconds since the epoch.
 pub type Micros = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -43,6 +53,7 @@ pub type Micros = Arc<dyn Fn() -> i64 + Send + Sync>;
 pub struct ScriptedVenue {
     address: SocketAddr,
     shared: Arc<Stage>,
+    stop: CancellationToken,
     _stop: DropGuard,
 }
 
@@ -61,6 +72,9 @@ pub(crate) struct Stage {
     pub cues: broadcast::Sender<Cue>,
     micros: Micros,
     state: Mutex<State>,
+    numbers: AtomicU64,
+    /// Told of every connection of requests that is over.
+    pub served: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
 }
 
 impl std::fmt::Debug for Stage {
@@ -101,6 +115,8 @@ impl ScriptedVenue {
             cues: broadcast::channel(1_024).0,
             micros,
             state: Mutex::default(),
+            numbers: AtomicU64::new(0),
+            served: Mutex::default(),
         });
         shared.new_round();
         let stop = CancellationToken::new();
@@ -114,15 +130,28 @@ impl ScriptedVenue {
         }));
         let (serving, connections) = (shared.clone(), stop.clone());
         let serve = async move {
-            let mut number = 0;
             while let Ok((tcp, _)) = listener.accept().await {
-                number += 1;
-                let accepted = accepted(tcp, number, serving.clone());
+                let accepted = accepted(tcp, serving.clone());
                 tokio::spawn(connections.clone().run_until_cancelled_owned(accepted));
             }
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(serve));
-        ScriptedVenue { address, shared, _stop: stop.drop_guard() }
+        ScriptedVenue { address, shared, stop: stop.clone(), _stop: stop.drop_guard() }
+    }
+
+    /// A client comes by another way than the socket; `false`: nobody listens now.
+    pub fn join(&self, bytes: impl Bytes + 'static) -> bool {
+        if self.shared.state().is_down {
+            return false;
+        }
+        let talk = talk(Box::new(bytes), self.shared.clone());
+        tokio::spawn(self.stop.clone().run_until_cancelled_owned(talk));
+        true
+    }
+
+    /// Calls this after every connection of requests, once the client has closed it; each carries one request.
+    pub fn on_served(&self, served: impl Fn() + Send + Sync + 'static) {
+        *self.shared.served.lock().expect("no test panics under it") = Some(Arc::new(served));
     }
 
     /// Where it listens.
@@ -294,7 +323,19 @@ pub(crate) fn is_beyond(
     window.len() as u128 > count as u128 + bunched.min(count as u128)
 }
 
-async fn accepted(tcp: TcpStream, number: u64, stage: Arc<Stage>) {
+/// Tells that a connection is over, however it ended.
+struct Served(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if let Some(served) = &self.0 {
+            served();
+        }
+    }
+}
+
+async fn accepted(tcp: TcpStream, stage: Arc<Stage>) {
+    let served = Served(stage.served.lock().expect("no test panics under it").clone());
     if stage.state().is_down {
         return drop(tcp.set_zero_linger());
     }
@@ -302,8 +343,13 @@ async fn accepted(tcp: TcpStream, number: u64, stage: Arc<Stage>) {
     let Ok(count) = tcp.peek(&mut head).await else { return };
     let head = String::from_utf8_lossy(&head[..count]).to_ascii_lowercase();
     if !head.contains("upgrade: websocket") {
-        return scripted_http::serve(tcp, stage).await;
+        return scripted_http::serve(tcp, stage, served.0.is_some()).await;
     }
+    talk(Box::new(tcp), stage).await;
+}
+
+async fn talk(bytes: Box<dyn Bytes>, stage: Arc<Stage>) {
+    let number = stage.numbers.fetch_add(1, Relaxed) + 1;
     #[expect(clippy::result_large_err, reason = "the signature is the handshake's")]
     let judge = |request: &Request, response: Response<()>| {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
@@ -315,7 +361,7 @@ async fn accepted(tcp: TcpStream, number: u64, stage: Arc<Stage>) {
         Err(refused)
     };
     let config = Some(WebSocketConfig::default());
-    let Ok(socket) = tokio_tungstenite::accept_hdr_async_with_config(tcp, judge, config).await else {
+    let Ok(socket) = tokio_tungstenite::accept_hdr_async_with_config(bytes, judge, config).await else {
         return;
     };
     {

@@ -27,8 +27,8 @@ impl Answer {
     }
 }
 
-/// Answers requests until the client goes away.
-pub(crate) async fn serve(mut tcp: TcpStream, stage: Arc<Stage>) {
+/// Answers requests until the client goes away; or one, and waits for the client to go.
+pub(crate) async fn serve(mut tcp: TcpStream, stage: Arc<Stage>, is_one: bool) {
     while let Some(head) = read_head(&mut tcp).await {
         if stage.state().is_down {
             return drop(tcp.set_zero_linger());
@@ -36,6 +36,7 @@ pub(crate) async fn serve(mut tcp: TcpStream, stage: Arc<Stage>) {
         let mut line = head.split_whitespace();
         let (method, target) = (line.next().unwrap_or_default(), line.next().unwrap_or_default());
         let Answer(status, headers, content_type, body) = stage.answer(method, target);
+        let headers = if is_one { format!("{headers}connection: close\r\n") } else { headers };
         let head = format!(
             "HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\ncontent-type: {content_type}\r\n{headers}\r\n",
             body.len()
@@ -68,7 +69,9 @@ impl Stage {
             let given = format!("to+ken/{}==", state.tokens_given);
             state.tokens.insert(given.clone());
             drop(state);
-            let with = Fill { words: vec![("token", given)], ..Fill::default() };
+            let ping_ms = token.ping.as_deref().map(|ping| self.scaled(ping).as_millis().to_string());
+            let words = vec![("token", given), ("ping_ms", ping_ms.unwrap_or_default())];
+            let with = Fill { words, ..Fill::default() };
             return Answer::plain(200, &fill(&token.answer, &with));
         }
         if let Some(refused) = self.too_many() {

@@ -5,7 +5,7 @@ use crate::{
     fill::{Fill, fill, frame},
     form,
     script::{Message as Form, duration, limit},
-    scripted::{Cue, Stage, is_beyond},
+    scripted::{Bytes, Cue, Stage, is_beyond},
 };
 use futures_util::{SinkExt, StreamExt};
 use std::{
@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
 /// The welcome comes so late where it must be waited for.
@@ -28,7 +28,7 @@ pub(crate) type Item = (usize, usize);
 pub(crate) struct Over;
 
 pub(crate) struct Talk {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Bytes>>,
     pub(crate) number: u64,
     pub(crate) stage: Arc<Stage>,
     opened: Instant,
@@ -48,7 +48,7 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
-    pub fn new(socket: WebSocketStream<TcpStream>, number: u64, stage: Arc<Stage>) -> Talk {
+    pub fn new(socket: WebSocketStream<Box<dyn Bytes>>, number: u64, stage: Arc<Stage>) -> Talk {
         let now = Instant::now();
         let pings_us = stage.script.server_ping.as_ref().is_some_and(|ping| !ping.on_demand);
         // Numbers differ between connections, so that one taken for another shows.
@@ -83,7 +83,7 @@ impl Talk {
         if !self.stage.script.welcome_first {
             self.welcome().await?;
         }
-        let mut clock = tokio::time::interval(Duration::from_millis(20));
+        let mut clock = tokio::time::interval(self.stage.speed.look);
         loop {
             tokio::select! {
                 message = self.socket.next() => match message {

@@ -151,7 +151,11 @@ impl State {
         };
         for given in params.named.keys().chain(params.files.keys()) {
             let known = needed.iter().chain(*others).any(|known| known == given);
-            if !known && !given.starts_with("attach_") {
+            // A file that another parameter points at may have any name.
+            let is_attached = || {
+                params.named.values().any(|value| value.to_string().contains(&format!("attach://{given}")))
+            };
+            if !known && !is_attached() {
                 self.violations.push(format!("{name} has no parameter {given}"));
             }
         }

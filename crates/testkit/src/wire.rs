@@ -31,7 +31,7 @@ pub(crate) fn answer(text: &str, subscribed: &mut BTreeSet<String>, shared: &Sha
                 if behaviour.names_request {
                     error["id"] = id;
                 }
-                if behaviour.names_symbol && symbols.len() == 1 {
+                if behaviour.names_symbol {
                     error["s"] = json!(bad);
                 }
                 return vec![error.to_string()];

@@ -88,8 +88,9 @@ pub(crate) fn parse(id: &VenueId, file: &str, text: &str) -> Result<Venue, FileE
 
 fn listing(value: &Value<'_>, frames: &Frames) -> Result<Listing, FileError> {
     let mut fields = value.table()?;
-    let url = address(&fields.need("url")?, &["https://", "http://"])?;
-    Listing::parse(fields, url, wanted(value), frames)
+    let urls = fields.need("url")?.one_or_more()?;
+    let urls = urls.iter().map(|v| address(v, &["https://", "http://"])).collect::<Result<Vec<_>, _>>()?;
+    Listing::parse(fields, urls, wanted(value), frames)
 }
 
 /// The keys that the messages may ask for: every text in them is taken as a path, and every gap in a text. Texts
@@ -236,7 +237,7 @@ fn ping(mut fields: Fields<'_>) -> Result<PingSpec, FileError> {
 fn http(mut fields: Fields<'_>, frames: &Frames) -> Result<Http, FileError> {
     let read_url =
         |v: &Value<'_>| address(v, &["https://", "http://"]).and_then(|_| template(v, REQUEST_GAPS));
-    let url = read_url(&fields.need("url")?)?;
+    let urls = fields.need("url")?.one_or_more()?.iter().map(read_url).collect::<Result<Vec<_>, _>>()?;
     let interval_ms = fields.need("interval")?.millis()?;
     let mut tiers = Vec::new();
     for mut table in fields.tables("tier")? {
@@ -258,6 +259,8 @@ fn http(mut fields: Fields<'_>, frames: &Frames) -> Result<Http, FileError> {
         });
         table.finish()?;
     }
+    let mut urls = urls.into_iter();
+    let url = urls.next().ok_or_else(|| fields.error("url", "is an empty list"))?;
     let http = Http {
         interval_ms,
         budget: limit(&mut fields, "budget")?,
@@ -265,6 +268,7 @@ fn http(mut fields: Fields<'_>, frames: &Frames) -> Result<Http, FileError> {
         body_bytes_max: frames.bytes_max,
         symbols_max: fields.count("symbols_per_request")?.unwrap_or(200),
         url,
+        others: urls.collect(),
         headers: headers(&mut fields)?,
         key_headers: Vec::new(),
         keys: Vec::new(),

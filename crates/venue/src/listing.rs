@@ -18,7 +18,7 @@ const BYTES_MAX: usize = 32 << 20;
 /// Where a venue's list of symbols is found, and how it is read.
 #[derive(Debug)]
 pub(crate) struct Listing {
-    url: String,
+    urls: Vec<String>,
     bytes_max: usize,
     rows: Rows,
     /// Which rows count: only what is spot, only what is traded.
@@ -46,7 +46,7 @@ impl Listing {
     /// `wanted`: the keys that its texts name.
     pub fn parse(
         mut fields: Fields<'_>,
-        url: String,
+        urls: Vec<String>,
         wanted: Wanted,
         frames: &Frames,
     ) -> Result<Listing, FileError> {
@@ -64,15 +64,15 @@ impl Listing {
         let bytes_max = fields.count("bytes_max")?.unwrap_or(BYTES_MAX);
         fields.take("url");
         fields.finish()?;
-        Ok(Listing { url, bytes_max, rows, filter, symbol, sides, wanted })
+        Ok(Listing { urls, bytes_max, rows, filter, symbol, sides, wanted })
     }
 }
 
 impl Venue {
-    /// The request for the venue's list of symbols, if its file knows one.
-    pub fn listing_request(&self) -> Option<Request> {
-        let listing = self.listing.as_ref()?;
-        Some(Request { url: listing.url.clone(), ..Request::default() })
+    /// The requests for the venue's list of symbols, any of which will do; none, if its file knows no list.
+    pub fn listing_requests(&self) -> Vec<Request> {
+        let urls = self.listing.iter().flat_map(|listing| &listing.urls);
+        urls.map(|url| Request { url: url.clone(), ..Request::default() }).collect()
     }
 
     /// The biggest list of symbols that is read.
@@ -80,7 +80,7 @@ impl Venue {
         self.listing.as_ref().map_or(0, |listing| listing.bytes_max)
     }
 
-    /// Reads the answer to [`Venue::listing_request`]. Rows that the file leaves out, or whose pair cannot be told
+    /// Reads the answer to one of [`Venue::listing_requests`]. Rows that the file leaves out, or whose pair cannot be told
     /// for certain, are not in it; an answer without any row at all is none.
     pub fn read_listing(&self, body: &[u8]) -> Result<Vec<Listed>, Unreadable> {
         let Some(listing) = &self.listing else { return Ok(Vec::new()) };

@@ -21,6 +21,8 @@ pub struct Http {
     /// The most symbols in one request.
     pub symbols_max: usize,
     pub(crate) url: Template,
+    /// Where else it can be asked.
+    pub(crate) others: Arc<[Template]>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) key_headers: Vec<(String, String)>,
     /// The operator's keys.
@@ -78,7 +80,10 @@ impl Http {
             .iter()
             .find_map(|tier| Some((tier, environment(&tier.key).filter(|k| !k.is_empty())?)));
         if let Some((tier, key)) = tier {
-            out.url = tier.url.clone().unwrap_or(out.url);
+            if let Some(url) = &tier.url {
+                // Whoever has a key of another address has it there alone.
+                (out.url, out.others) = (url.clone(), Arc::default());
+            }
             out.interval_ms = tier.interval_ms.unwrap_or(out.interval_ms);
             out.budget = tier.budget.or(out.budget);
             for (name, template) in &tier.headers {
@@ -107,6 +112,18 @@ impl Http {
             vec![symbols.iter().collect()]
         };
         groups.into_iter().filter(|g| !g.is_empty()).map(|group| self.request(&template, &group)).collect()
+    }
+
+    /// How many addresses there are, tried in turn.
+    pub fn addresses(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    /// The same at another of its addresses, by its place in the file.
+    #[must_use]
+    pub fn at_address(&self, place: usize) -> Http {
+        let other = (place % self.addresses()).checked_sub(1).and_then(|at| self.others.get(at));
+        Http { url: other.unwrap_or(&self.url).clone(), ..self.clone() }
     }
 
     /// What no text about this venue may repeat: the operator's keys, and what the file puts into headers.

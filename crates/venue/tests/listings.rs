@@ -46,7 +46,7 @@ fn rows_are_chosen_and_taken_apart_only_where_that_is_certain() {
         {"id":"AUSDT","b":"A","q":"USDT","on":false},{"id":"BUSDT","b":"B","q":"USDT","on":true,"kind":"swap"},
         {"id":"CUSD","b":"C","on":true},{"b":"D","q":"USD","on":true},{"id":"EE","b":"E","q":"E","on":true}]}"#;
     let venue = venue("a", HYPHEN, sided).unwrap();
-    assert_eq!(venue.listing_request().unwrap().url, "https://example.org/l");
+    assert_eq!(venue.listing_requests()[0].url, "https://example.org/l");
     assert_eq!(in_short(&venue.read_listing(body.as_bytes()).unwrap()), ["XBTUSDT XBT USDT BTC-USDT"]);
     for (body, reason) in
         [("{\"code\":-1}", "no_rows"), ("{\"data\":[]}", "no_rows"), ("<html>", "not_json"), ("", "not_json")]
@@ -174,7 +174,7 @@ fn every_recorded_list_is_read() {
         let shipped = std::fs::read_to_string(root.join("venues").join(format!("{}.toml", case.id)))
             .map(|text| Venue::parse(&VenueId::parse(case.id).unwrap(), case.id, &text).unwrap());
         let venue = match shipped {
-            Ok(venue) if venue.listing_request().is_some() => venue,
+            Ok(venue) if !venue.listing_requests().is_empty() => venue,
             _ => venue(case.id, case.symbols, case.listing).unwrap(),
         };
         let line = recording

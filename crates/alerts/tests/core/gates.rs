@@ -241,6 +241,39 @@ fn what_others_write_is_taken_and_what_is_old_is_not() {
     desk.book.put(changed, at(0));
     desk.see("201");
     assert_eq!(desk.values(), ["101", "201"]);
+    // What was read before that comes too late.
+    let mut late = desk.book.alert(id).expect("there").clone();
+    (late.revision, late.fire_seq, late.spec.condition) = (1, 9, cross(Side::Above, "1"));
+    desk.book.put(late, at(0));
+    assert_eq!(desk.book.alert(id).map(|a| a.revision), Some(2));
     assert!(desk.book.remove(id) && !desk.book.remove(id));
     assert_eq!(desk.book.pairs().count(), 0);
+}
+
+#[test]
+fn gates_of_another_threshold_are_not_believed() {
+    let spec = once(cross(Side::Above, "100"));
+    let mut row = store::AlertRow {
+        id: 1,
+        owner: "operator".into(),
+        target: "webhook:1".into(),
+        pair: "BTC-USDT".into(),
+        spec: spec.to_json(),
+        progress: Progress::new(&spec, Some(price("90"))).to_json(),
+        is_open: true,
+        fire_seq: 0,
+        revision: 1,
+        delivered_at: None,
+        created_at: at(0),
+        changed_at: at(0),
+    };
+    let gate = |row: &store::AlertRow| alerts::Alert::from_row(row).expect("an alert").progress.up;
+    assert_eq!(gate(&row), Gate::Ready);
+    // A foreign client lowers the threshold and does not know of progress: nothing has crossed.
+    row.spec = row.spec.replace("100", "80");
+    assert_eq!(gate(&row), Gate::Unknown);
+    row.progress = "{}".into();
+    assert_eq!(gate(&row), Gate::Unknown);
+    row.progress = r#"{"up":"ready"}"#.into();
+    assert_eq!(gate(&row), Gate::Ready, "whoever says no number is believed");
 }

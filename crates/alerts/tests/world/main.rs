@@ -2,5 +2,4 @@
 //! It must not need anything beside the repository.
 
 mod lab;
-mod lease;
 mod watch;

@@ -293,6 +293,9 @@ async fn a_venue_without_a_live_connection_is_told() {
             last_error: None,
             pairs: 1,
             until: None,
+            unread: None,
+            every_ms: None,
+            seldom: None,
         };
         Arc::new(VenueStatus {
             v: 1,

@@ -3,19 +3,18 @@
 
 use async_trait::async_trait;
 use bot::{
-    Act, ChatSender, Client, Holding, Household, Keyboard, Pace, Polling, Said, Talk, Throttle, Token, Told,
-    Transport, Updates, What,
+    Act, Client, Holding, Household, Keyboard, Pace, Polling, Said, Talk, Throttle, Token, Told, Transport,
+    Updates, What,
 };
 use clock::Clock;
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
-use store::{ChatRow, Message, NewMessage, Seed, Settlement, Store};
+use store::{ChatRow, Message, NewMessage, Seed, Store};
 use testkit::{FakeTelegram, Limits};
 use tokio::task::JoinHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 pub const TOKEN: &str = "4242:canary_CANARY_canary_CANARY_0123456";
 
@@ -90,10 +89,6 @@ impl Talk for Parrot {
         Some(Told { html: format!("{}{mark}", message.body), keyboard: Keyboard::new() })
     }
 
-    fn digest(&self, _chat: Option<&ChatRow>, _messages: &[Message]) -> Option<Told> {
-        None
-    }
-
     fn commands(&self) -> Vec<(Option<&'static str>, Vec<(&'static str, &'static str)>)> {
         vec![(None, vec![("rate", "A rate")]), (Some("ru"), vec![("rate", "Курс")])]
     }
@@ -105,7 +100,6 @@ pub struct World {
     pub store: Arc<dyn Store>,
     pub talk: Arc<Parrot>,
     pub parts: Transport,
-    stop: DropGuard,
 }
 
 pub fn client(url: &str, pace: Pace, timeout: Duration) -> Client {
@@ -127,7 +121,7 @@ pub async fn world_on(store: Arc<dyn Store>, faster: u32, timeout: Duration) -> 
     let clock = Clock::system();
     let household = Household::new(client.clone(), store.clone(), clock, Arc::new(|_| Vec::new()));
     let parts = Transport { client, store: store.clone(), talk: talk.clone(), household, clock };
-    World { fake, store, talk, parts, stop: CancellationToken::new().drop_guard() }
+    World { fake, store, talk, parts }
 }
 
 pub fn polling() -> Updates {
@@ -166,9 +160,12 @@ impl World {
         (tokio::spawn(talk(parts, updates, token)), stop)
     }
 
-    /// Starts sending what is in the outbox; ends with the world.
+    /// Starts sending what is in the outbox.
     pub fn send(&self) -> JoinHandle<()> {
-        tokio::spawn(pump(self.parts.sender(), self.store.clone(), self.parts.clock))
+        let sending = alerts::Sending::new("chat");
+        let (store, sender, stop) =
+            (self.store.clone(), Arc::new(self.parts.sender()), CancellationToken::new());
+        tokio::spawn(alerts::send_outbox(store, sender, self.parts.clock, sending, stop))
     }
 
     /// Writes messages to a target.
@@ -184,45 +181,12 @@ impl World {
     pub fn texts(&self, chat: i64) -> Vec<String> {
         self.fake.messages(chat).into_iter().map(|message| message.text).collect()
     }
-
-    pub fn stop_guard(&self) -> &DropGuard {
-        &self.stop
-    }
 }
 
 /// The bot from its name to its end.
 pub async fn talk(parts: Transport, updates: Updates, stop: CancellationToken) {
     if let Some(me) = bot::introduce(&parts.client, &stop).await {
         bot::run(parts, me, updates, stop).await;
-    }
-}
-
-/// Takes, sends and settles, target by target, several at once.
-async fn pump(sender: ChatSender, store: Arc<dyn Store>, clock: Clock) {
-    loop {
-        let taken = store.take_messages("chat", 200, clock.now()).await.unwrap();
-        let is_idle = taken.is_empty();
-        let mut groups = BTreeMap::<String, Vec<Message>>::new();
-        for message in taken {
-            groups.entry(message.target.clone()).or_default().push(message);
-        }
-        let mut tasks = tokio::task::JoinSet::new();
-        for group in groups.into_values() {
-            let (sender, store) = (sender.clone(), store.clone());
-            tasks.spawn(async move {
-                let outcomes = sender.send(&group).await;
-                let settled = group.iter().zip(outcomes).map(|(message, outcome)| Settlement {
-                    id: message.id,
-                    attempts: message.attempts,
-                    outcome,
-                });
-                store.settle_messages(&settled.collect::<Vec<_>>(), clock.now()).await.unwrap();
-            });
-        }
-        tasks.join_all().await;
-        if is_idle {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
     }
 }
 

@@ -165,3 +165,36 @@ async fn g09_refused_markup_goes_out_as_plain_text() {
     got.sort_unstable();
     assert_eq!(got, [("in the topic", Some(5)), ("its topic is gone", None)]);
 }
+
+/// G18: what was held is due, and meanwhile the chat has other quiet hours: it waits for the end of these, and comes as
+/// soon as there are none.
+#[tokio::test]
+async fn g18_changed_quiet_hours_count_when_what_was_held_is_due() {
+    let world = world(20, Duration::from_secs(5)).await;
+    world.person(1).await;
+    let now = world.parts.clock.now();
+    let mut chat = world.store.chat(1).await.unwrap().unwrap();
+    let minute = now.millis() / 60_000 % 1_440;
+    chat.quiet = Some(((minute + 1_380) % 1_440, (minute + 120) % 1_440));
+    world.store.put_chat(&chat).await.unwrap();
+    let held = |body: &str| store::NewMessage {
+        is_held: true,
+        not_before: Some(now),
+        ..store::NewMessage::new("chat:1", "test", body)
+    };
+    world.store.put_messages(&[held("one"), held("two")], None, now).await.unwrap();
+    let _pump = world.send();
+    let waits =
+        |message: &Message| message.not_before.millis_since(now) > 118 * 60_000 && message.attempts == 0;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !rows(&world, MessageState::Pending).await.iter().all(waits) {
+        assert!(tokio::time::Instant::now() < deadline, "not put off");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(world.texts(1), [""; 0]);
+    chat.quiet = None;
+    world.store.put_chat(&chat).await.unwrap();
+    assert_eq!(world.store.release_messages("chat:1", world.parts.clock.now()).await.unwrap(), 2);
+    until_rows(&world, MessageState::Sent, 2).await;
+    assert!(!world.texts(1).is_empty());
+}

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-async fn publish(channel: &Channel, exchange: &str, key: &str, body: &[u8]) {
+pub async fn publish(channel: &Channel, exchange: &str, key: &str, body: &[u8]) {
     let options = BasicPublishOptions::default();
     let confirm =
         channel.basic_publish(exchange.into(), key.into(), options, body, BasicProperties::default());

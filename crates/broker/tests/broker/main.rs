@@ -4,6 +4,7 @@
 mod contract;
 mod described;
 mod faults;
+mod fixtures;
 mod foreign;
 mod lab;
 mod tls;

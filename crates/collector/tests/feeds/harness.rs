@@ -39,8 +39,15 @@ pub struct TestStore {
     pub leases: Arc<LeaseTable>,
 }
 
-/// Holder and end of every lease.
-pub type LeaseTable = Mutex<HashMap<String, (String, Instant)>>;
+/// What the stores of several collectors have in common.
+#[derive(Default)]
+pub struct LeaseTable {
+    /// Holder and end of every lease.
+    pub leases: Mutex<HashMap<String, (String, Instant)>>,
+    /// The next lease that is given back is the last thing that any of the stores does.
+    pub ends_with_release: AtomicBool,
+    pub is_away: AtomicBool,
+}
 
 impl TestStore {
     pub fn new(rows: Vec<TradeRow>) -> TestStore {
@@ -75,7 +82,11 @@ impl TestStore {
     }
 
     pub fn answer<T>(&self, value: T) -> Result<T, StoreError> {
-        if self.is_away.load(Relaxed) { Err(StoreError::Unavailable("down".into())) } else { Ok(value) }
+        if self.is_away.load(Relaxed) || self.leases.is_away.load(Relaxed) {
+            Err(StoreError::Unavailable("down".into()))
+        } else {
+            Ok(value)
+        }
     }
 }
 
@@ -114,7 +125,7 @@ impl VenueFiles for TestStore {
 impl Leases for TestStore {
     async fn acquire_lease(&self, name: &str, holder: &str, keep: Duration) -> Result<bool, StoreError> {
         self.answer(())?;
-        let (mut leases, now) = (self.leases.lock(), Instant::now());
+        let (mut leases, now) = (self.leases.leases.lock(), Instant::now());
         let is_free = leases.get(name).is_none_or(|(known, until)| known == holder || *until <= now);
         if is_free {
             leases.insert(name.to_owned(), (holder.to_owned(), now + keep));
@@ -123,19 +134,22 @@ impl Leases for TestStore {
     }
     async fn renew_leases(&self, holder: &str, keep: Duration) -> Result<Vec<String>, StoreError> {
         self.answer(())?;
-        let (mut leases, now) = (self.leases.lock(), Instant::now());
+        let (mut leases, now) = (self.leases.leases.lock(), Instant::now());
         let ours = leases.iter_mut().filter(|(_, (known, until))| known == holder && *until > now);
         Ok(ours.map(|(name, lease)| (name.clone(), lease.1 = now + keep).0).collect())
     }
     async fn release_lease(&self, name: &str, holder: &str) -> Result<bool, StoreError> {
         self.answer(())?;
-        let mut leases = self.leases.lock();
+        let mut leases = self.leases.leases.lock();
+        if self.leases.ends_with_release.load(Relaxed) {
+            self.leases.is_away.store(true, Relaxed);
+        }
         let is_ours = leases.get(name).is_some_and(|(known, _)| known == holder);
         Ok(is_ours && leases.remove(name).is_some())
     }
     async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
         self.answer(())?;
-        let (leases, now) = (self.leases.lock(), Instant::now());
+        let (leases, now) = (self.leases.leases.lock(), Instant::now());
         let lease = |(name, (holder, until)): (&String, &(String, Instant))| Lease {
             name: name.clone(),
             holder: holder.clone(),
@@ -178,6 +192,7 @@ pub fn settings() -> Settings {
     settings.timing.overlap_max = Duration::from_secs(3);
     settings.timing.drain_max = Duration::from_millis(300);
     settings.timing.store_retry = Duration::from_millis(100);
+    settings.timing.geo_blocked_pause = Duration::from_millis(400);
     settings
 }
 

@@ -175,7 +175,7 @@ async fn failures_back_off_and_are_told_apart() {
     for (http, state, words) in [
         (answer(503, "<html>busy</html>"), ConnectionState::BackingOff, "HTTP 503"),
         (answer(451, ""), ConnectionState::GeoBlocked, "451"),
-        (answer(200, "<html>"), ConnectionState::BackingOff, "not_json"),
+        (answer(200, "<html>"), ConnectionState::CannotRead, "not_json"),
         (answer(200, r#"{"error":"broken"}"#), ConnectionState::BackingOff, "broken"),
         (answer(200, r#"{"error":"too many"}"#), ConnectionState::RateLimited, "too many"),
         (answer(200, &"[".repeat(5 << 20)), ConnectionState::BackingOff, "longer than"),
@@ -188,6 +188,32 @@ async fn failures_back_off_and_are_told_apart() {
         let error = connection.last_error.unwrap();
         assert!(error.contains(words) && !error.contains("q="), "{error}");
     }
+}
+
+/// 451: the venue is asked at its next address, at once; where none serves this place it is parked, with one state.
+#[tokio::test]
+async fn a_geographic_refusal_leads_to_the_alternate_address() {
+    let (refuses, serves) = (fake(answer(451, BOTH)).await, fake(answer(451, "")).await);
+    let urls = format!(
+        "url = [\"http://{}/p?q={{symbols}}\", \"http://{}/p?q={{symbols}}\"]\ninterval = \"200ms\"",
+        refuses.address(),
+        serves.address()
+    );
+    let mut settings = settings();
+    settings.timing.geo_blocked_pause = Duration::from_millis(1_500);
+    let file = venue_file("", &urls);
+    let world = World::start(vec![venue("a", &file)], vec![row(1, "a", "BTC-USD")], settings).await;
+    until("both were asked", PATIENCE, || requests(&refuses) > 0 && requests(&serves) > 0).await;
+    let asked = Instant::now();
+    serves.set(|b| b.http = answer(200, BOTH));
+    world.row_is("a", 1, PairState::Live).await;
+    assert!(asked.elapsed() > Duration::from_millis(1_000), "it was parked: {:?}", asked.elapsed());
+    let shown = world.states("a/http-1");
+    assert_eq!(shown, [ConnectionState::Connecting, ConnectionState::GeoBlocked, ConnectionState::Live]);
+    // Where it was served it is asked on.
+    let (before, there) = (requests(&refuses), requests(&serves));
+    until("it goes on", PATIENCE, || requests(&serves) >= there + 3).await;
+    assert_eq!(requests(&refuses), before);
 }
 
 /// Whatever stands in the page of an error: a price there is nobody's word.

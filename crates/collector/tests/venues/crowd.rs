@@ -5,7 +5,7 @@ use crate::{
     harness::World,
     life::{all_live, quick, watched},
     proof::judged,
-    stage::{Cast, crowded, scripts, venue_files},
+    stage::{Cast, LOOK, crowded, scripts, venue_files},
 };
 use market::PairState;
 use std::{sync::Arc, time::Duration};
@@ -14,8 +14,13 @@ use testkit::{Speed, until};
 /// More than any venue takes in one message, or the strictest on two connections.
 const PAIRS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(40);
-pub const LIFELIKE: Speed =
-    Speed { times: 1, lifetimes: 1, round: Duration::from_secs(1), slack: Duration::from_secs(1) };
+pub const LIFELIKE: Speed = Speed {
+    times: 1,
+    lifetimes: 1,
+    round: Duration::from_secs(1),
+    slack: Duration::from_secs(1),
+    look: LOOK,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_pairs_stay_within_every_limit() {

@@ -3,7 +3,7 @@
 
 use crate::{
     harness::{World, settings},
-    stage::{Cast, scripts, venue_files},
+    stage::{Cast, LOOK, scripts, venue_files},
 };
 use std::time::Duration;
 use testkit::{Speed, until};
@@ -16,8 +16,13 @@ const RETURN: Duration = Duration::from_secs(25);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn venues_that_return_at_once_are_not_met_at_once() {
     let files = venue_files();
-    let speed =
-        Speed { times: 1, lifetimes: 1, round: Duration::from_secs(1), slack: Duration::from_secs(1) };
+    let speed = Speed {
+        times: 1,
+        lifetimes: 1,
+        round: Duration::from_secs(1),
+        slack: Duration::from_secs(1),
+        look: LOOK,
+    };
     let mut casts = Vec::new();
     for (id, script) in scripts().into_iter().filter(|(_, script)| !script.paths.is_empty()) {
         if let Some(file) = files.get(&id) {

@@ -112,7 +112,7 @@ pub fn quick() -> Settings {
     settings
 }
 
-fn is(cast: &Cast, world: &World, pair: &str, states: &str) -> bool {
+pub fn is(cast: &Cast, world: &World, pair: &str, states: &str) -> bool {
     let name = match world.pair_state(&cast.id, pair) {
         Some(PairState::Live) => "live",
         Some(PairState::NoData) => "no_data",
@@ -126,7 +126,8 @@ fn is(cast: &Cast, world: &World, pair: &str, states: &str) -> bool {
 async fn nothing_spot(cast: &Cast, world: &World) -> Result<(), String> {
     until("everything is subscribed", PATIENCE, || cast.server.open().1 > 0).await;
     let round = cast.server.round();
-    until("it goes on", PATIENCE, || cast.server.round() > round + 20).await;
+    until("it goes on", PATIENCE, || cast.server.round() > round + 40).await;
+    assert_eq!(cast.server.connects().len(), 1, "what is not spot is no silence");
     let ticks = world.ticks();
     if ticks.is_empty() { Ok(()) } else { Err(format!("a spot price out of nothing: {:?}", ticks[0])) }
 }

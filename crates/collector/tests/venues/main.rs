@@ -2,6 +2,7 @@
 //! `tests/scripts` holds one script per venue, never derived from the venue file. It must not know a venue.
 
 mod crowd;
+mod day;
 #[path = "../feeds/harness.rs"]
 #[expect(dead_code, reason = "the other tests of the collector need the rest")]
 mod harness;
@@ -10,5 +11,6 @@ mod life;
 mod mistakes;
 #[path = "../feeds/orders.rs"]
 mod orders;
+mod paused;
 mod proof;
 mod stage;

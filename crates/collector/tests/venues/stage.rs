@@ -14,7 +14,11 @@ pub const FAST: Speed = Speed {
     lifetimes: 8_640,
     round: Duration::from_millis(100),
     slack: Duration::from_millis(400),
+    look: LOOK,
 };
+
+/// How often a scripted venue on a real socket looks at what is due.
+pub const LOOK: Duration = Duration::from_millis(20);
 
 fn texts(folder: &str) -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use std::{
+    io::Write,
     net::{SocketAddr, TcpStream as StdTcpStream},
     ops::Deref,
     path::Path,
@@ -51,6 +52,13 @@ impl Servers {
             })
         };
         tokio::task::spawn_blocking(start).await.unwrap()
+    }
+
+    /// A PostgreSQL of one's own, to kill and to freeze, beside the shared others.
+    pub async fn with_own_postgres() -> Servers {
+        let own = tokio::task::spawn_blocking(|| Postgres::start().unwrap());
+        let (own, shared) = tokio::join!(own, Servers::shared());
+        Servers { postgres: own.unwrap(), ..shared }
     }
 
     /// The servers for tests that leave them alive: every installation on them has names of its own.
@@ -140,7 +148,7 @@ impl Installation {
         let answers = move || StdTcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok();
         let start = move || Process::start("rates", command, answers, PATIENCE).unwrap();
         let process = tokio::task::spawn_blocking(start).await.unwrap();
-        Service { process, address, _port: port }
+        Service { process, address, port }
     }
 
     /// The same without more.
@@ -189,7 +197,7 @@ fn rates(folder: &Path, variables: &[(String, String)]) -> Command {
 pub struct Service {
     process: Process,
     pub address: SocketAddr,
-    _port: Arc<Port>,
+    port: Arc<Port>,
 }
 
 impl Deref for Service {
@@ -197,6 +205,18 @@ impl Deref for Service {
 
     fn deref(&self) -> &Process {
         &self.process
+    }
+}
+
+impl Drop for Service {
+    /// What a process of a test that failed had said last.
+    fn drop(&mut self) {
+        if std::thread::panicking() && Arc::strong_count(&self.port) == 1 {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(60)..].join("\n");
+            let _ = writeln!(std::io::stderr(), "---- {}\n{last}", self.address);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod alone;
 mod broker_faults;
 mod cache_faults;
+mod checked;
 mod dividing;
 mod fleet;
 mod harness;

@@ -68,14 +68,17 @@ impl Kind {
     /// D06.
     async fn is_killed_at_any_moment(&self, name: &str) {
         let folder = tempfile::tempdir().unwrap();
-        let url = self.empty(folder.path(), 0);
-        let began = Instant::now();
-        let output = run(folder.path(), &url, &["migrate"]).await;
-        assert!(output.status.success(), "{output:?}");
-        let (whole, fresh) = (began.elapsed(), self.schema(&url));
+        let (mut whole, mut fresh) = (Duration::MAX, String::new());
+        for number in 0..3 {
+            let url = self.empty(folder.path(), number);
+            let began = Instant::now();
+            let output = run(folder.path(), &url, &["migrate"]).await;
+            assert!(output.status.success(), "{output:?}");
+            (whole, fresh) = (whole.min(began.elapsed()), self.schema(&url));
+        }
         let kills = counts::count(5, 50);
         let mut unfinished = 0;
-        for number in 1..=kills {
+        for number in 3..3 + kills {
             let url = self.empty(folder.path(), number);
             let mut child = rates(folder.path(), &url, &["migrate"]).spawn().unwrap();
             // Any moment from its start to its end; the later half is where it writes.

@@ -50,7 +50,7 @@ async fn an_api_stops_without_dropping_a_request_and_starts_without_lying() {
     })
     .await;
     let load = Load::start_until_closed(address, 500, vec!["/api/v1/rates/F1-USD".into()]);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let asked = Instant::now();
     assert_eq!(leaving.service.end().await, 0, "{}", leaving.service.log());
     let took = asked.elapsed();
@@ -58,7 +58,7 @@ async fn an_api_stops_without_dropping_a_request_and_starts_without_lying() {
     fleet.oracle.forget_view("leaving streamed");
     let judged = load.end().await;
     say(&format!("A11: ended in {took:?}; {} requests, {:?}", judged.latencies.len(), judged.failures));
-    judged.is_clean(200);
+    judged.is_clean(50);
     // The limit of the harness lies above it: a process that was killed for being late had no code 0.
     assert!(took < Duration::from_secs(10), "{took:?}");
     for said in streams.join_all().await {

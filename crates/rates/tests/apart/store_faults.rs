@@ -58,7 +58,7 @@ async fn whatever_postgres_does_rates_go_on_and_no_write_is_lost() {
     fleet.converges("D02, while it is dead").await;
     tokio::time::sleep(counts::lasting(Duration::ZERO, Duration::from_secs(60))).await;
     fleet.converges("D02, long after").await;
-    reading.end().await.is_clean(50);
+    reading.end().await.is_clean(20);
     postgres.restart_beside().await.unwrap().unwrap();
     store_is(&fleet, "ok").await;
     within(PATIENCE, "a write", async || (write("B-THREE").await.0.status == 201).then_some(())).await;
@@ -67,7 +67,7 @@ async fn whatever_postgres_does_rates_go_on_and_no_write_is_lost() {
     let reading = load(&fleet);
     let (holds, url) = (postgres.clone(), fleet.apart.database_url.clone());
     let lock = tokio::task::spawn_blocking(move || {
-        holds.sql(&url, "BEGIN; LOCK TABLE trade_info; SELECT pg_sleep(8); COMMIT").unwrap()
+        holds.sql(&url, "BEGIN; LOCK TABLE trade_info; SELECT pg_sleep(6); COMMIT").unwrap()
     });
     let ask = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
                AND relation = to_regclass('trade_info')";
@@ -83,7 +83,7 @@ async fn whatever_postgres_does_rates_go_on_and_no_write_is_lost() {
     }
     let judged = reading.end().await;
     say(&format!("D03: 99 % of reads within {:?} while the pool was exhausted", judged.percentile(99)));
-    judged.is_clean(50);
+    judged.is_clean(20);
     assert!(judged.percentile(99) < Duration::from_millis(500), "{:?}", judged.percentile(99));
     lock.await.unwrap();
     fleet.converges("D03").await;
@@ -103,7 +103,7 @@ async fn whatever_postgres_does_rates_go_on_and_no_write_is_lost() {
     .await;
     fleet.converges("read-only").await;
     let back = format!(
-        "SET default_transaction_read_only = off; {only} = off; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = '{name}'"
+        "SET TRANSACTION READ WRITE; {only} = off; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = '{name}'"
     );
     fleet.apart.sql(&back).await;
     within(PATIENCE, "a write", async || (write("D-TWO").await.0.status == 201).then_some(())).await;

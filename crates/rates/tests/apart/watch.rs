@@ -1,40 +1,41 @@
-//! Somebody who asks an API for one pair all the time, and remembers what was said when.
+//! Somebody who reads the stream of one pair, every change of it, and remembers what was said when.
 //! It must not know which process is behind it.
 
 use crate::harness::{PATIENCE, Service, within};
-use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use serde_json::Value;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+    time::Instant,
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-const ASK_EVERY: Duration = Duration::from_millis(25);
+/// When each value was said.
+type Seen = Arc<std::sync::Mutex<Vec<(Instant, u64)>>>;
 
 /// What was said when: the fakes count, so every value is higher than the one before.
 #[derive(Clone)]
 pub struct Watch {
     pair: String,
-    seen: Arc<std::sync::Mutex<Vec<(Instant, u64)>>>,
+    seen: Seen,
     _stop: Arc<DropGuard>,
 }
 
 impl Watch {
-    /// Begins to ask.
+    /// Begins to read.
     pub fn start(api: &Service, pair: &str) -> Watch {
         let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
         let stop = CancellationToken::new();
-        let (api, name, sees) = (api.clone(), pair.to_owned(), seen.clone());
-        let asking = async move {
-            let path = format!("/api/v1/rates/{name}");
+        let (address, name, sees) = (api.address, pair.to_owned(), seen.clone());
+        let reading = async move {
             loop {
-                if let Some((_, rate)) = api.try_get(&path).await
-                    && let Some(value) = rate["value"].as_str()
-                {
-                    let count = value.split('.').next().unwrap_or_default().parse().unwrap();
-                    sees.lock().unwrap().push((Instant::now(), count));
-                }
-                tokio::time::sleep(ASK_EVERY).await;
+                // An API that is gone is asked again; what it says then is held against what was said before.
+                let _ = read(address, &name, &sees).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::spawn(stop.clone().run_until_cancelled_owned(asking));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(reading));
         Watch { pair: pair.to_owned(), seen, _stop: Arc::new(stop.drop_guard()) }
     }
 
@@ -66,4 +67,25 @@ impl Watch {
         }
         longest.max(moved_at.elapsed())
     }
+}
+
+/// Reads one stream until it ends.
+async fn read(address: SocketAddr, pair: &str, seen: &Seen) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    let head = format!("GET /api/v1/stream?pairs={pair} HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    let mut lines = BufReader::new(stream).lines();
+    while let Some(line) = lines.next_line().await? {
+        let data = line.strip_prefix("data: ").and_then(|data| serde_json::from_str::<Value>(data).ok());
+        let Some(data) = data else { continue };
+        // A change is one rate; a snapshot is a list of them.
+        let rates = data["rates"].as_array().cloned().unwrap_or_else(|| vec![data]);
+        for value in
+            rates.iter().filter(|rate| rate["pair"] == pair).filter_map(|rate| rate["value"].as_str())
+        {
+            let count = value.split('.').next().unwrap_or_default().parse().expect("the fakes count");
+            seen.lock().unwrap().push((Instant::now(), count));
+        }
+    }
+    Ok(())
 }

@@ -104,7 +104,14 @@ async fn wrong_passwords_are_told_without_the_password() {
 fn addresses_that_are_none_end_the_start_with_78_and_without_the_password() {
     let folder = tempfile::tempdir().unwrap();
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let migrated = Command::new(env!("CARGO_BIN_EXE_rates"))
+        .arg("migrate")
+        .current_dir(folder.path())
+        .env_clear()
+        .output();
+    assert!(migrated.unwrap().status.success());
     for (name, value) in [
+        ("DATABASE_URL", "sqlite://rates.db?mode=ro".to_owned()),
         ("AMQP_URL", format!("http://u:{SECRET}@host")),
         ("AMQP_URL", format!("amqp:u:{SECRET}@host:port")),
         ("AMQP_URL", format!("{SECRET}@host")),
@@ -120,6 +127,12 @@ fn addresses_that_are_none_end_the_start_with_78_and_without_the_password() {
         assert_eq!(output.status.code(), Some(78), "{name}={value}: {said}");
         assert!(!said.contains(SECRET), "{name}={value}: {said}");
         let clear = said.contains("://") || said.contains("/no/such");
+        let is_read_only = value.contains("mode=ro");
+        assert_eq!(
+            said.contains("it can only be read, and the store must be written"),
+            is_read_only,
+            "{said}"
+        );
         assert!(clear && !said.contains("panicked"), "{name}={value}: {said}");
     }
 }

@@ -229,14 +229,13 @@ fn what_is_shown_is_provided() {
     for file in words(&yaml("deploy/prometheus/prometheus.yml")["rule_files"]) {
         assert!(Path::new(&root()).join("deploy/prometheus").join(file).is_file());
     }
-    if let Ok(output) = Command::new("promtool")
-        .args(["check", "config", "prometheus.yml"])
-        .current_dir(root().join("deploy/prometheus"))
-        .output()
-    {
-        assert!(output.status.success(), "{output:?}");
-    } else {
-        skipped("promtool is not installed");
+    for words in [&["check", "config", "prometheus.yml"][..], &["test", "rules", "alerts_test.yml"]] {
+        let promtool =
+            Command::new("promtool").args(words).current_dir(root().join("deploy/prometheus")).output();
+        match promtool {
+            Ok(output) => assert!(output.status.success(), "{output:?}"),
+            Err(_) => skipped("promtool is not installed"),
+        }
     }
 }
 

@@ -2,7 +2,13 @@
 //! It must not know what a test is about.
 
 use serde_json::Value;
-use std::{net::SocketAddr, path::Path, process::Stdio, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -29,18 +35,34 @@ pub async fn run(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
 /// A running service; ended with the test.
 pub struct Service {
     pub address: SocketAddr,
-    _child: Child,
+    pub child: Child,
+    /// What it said on standard error.
+    pub log: Arc<Mutex<String>>,
 }
 
 impl Service {
     /// `rates run` in a folder, on any free port.
     pub async fn start(dir: &Path) -> Service {
+        Service::start_with(dir, &[]).await
+    }
+
+    /// Likewise, with these variables.
+    pub async fn start_with(dir: &Path, variables: &[(&str, &str)]) -> Service {
         let arguments = ["run", "--listen", "127.0.0.1:0", "--allow-private", "127.0.0.0/8"];
-        let mut child = rates(dir, &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = rates(dir, &arguments);
+        command.envs(variables.iter().copied());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = Arc::<Mutex<String>>::default();
+        let keep = |log: &Mutex<String>, line: &str| {
+            let mut log = log.lock().unwrap();
+            log.push_str(line);
+            log.push('\n');
+        };
         let listening = async {
             let mut seen = Vec::new();
             while let Ok(Some(line)) = lines.next_line().await {
+                keep(&log, &line);
                 if let Some((_, rest)) = line.split_once("listening on http://") {
                     let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
                     return rest[..end.unwrap_or(rest.len())].parse().unwrap();
@@ -51,25 +73,42 @@ impl Service {
         };
         let address = tokio::time::timeout(PATIENCE, listening).await.expect("it listens in time");
         // Read on, so that it is not blocked by its own words.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Service { address, _child: child }
+        let kept = log.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                keep(&kept, &line);
+            }
+        });
+        Service { address, child, log }
     }
 
     /// Status and body of an answer.
     pub async fn get(&self, path: &str) -> (u16, Value) {
+        let (status, body) = self.ask("GET", path, &[], "").await;
+        let json = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}"));
+        (status, json)
+    }
+
+    /// Any request: status and body of the answer.
+    pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
         let ask = async {
             let mut stream = TcpStream::connect(self.address).await.unwrap();
-            let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
-            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut head =
+                format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
+            for (name, value) in headers {
+                head += &format!("{name}: {value}\r\n");
+            }
+            if method != "GET" {
+                head += &format!("content-length: {}\r\n", body.len());
+            }
+            stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();
             answer
         };
         let answer = tokio::time::timeout(PATIENCE, ask).await.expect("an answer in time");
         let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let json = serde_json::from_str(body).unwrap_or_else(|error| panic!("{path}: {error}: {answer}"));
-        (status, json)
+        (status, answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
     }
 }
 
