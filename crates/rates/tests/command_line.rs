@@ -223,3 +223,57 @@ fn a_recording_is_decoded_to_one_line_per_price() {
     assert_eq!(decoded.status.code(), Some(1));
     assert!(text(&decoded.stderr).contains("bad.jsonl:2: "), "{}", text(&decoded.stderr));
 }
+
+/// Alerts in the store itself: kept, shown without secrets, removed; a webhook inwards is refused.
+#[test]
+fn alerts_are_added_listed_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("secret"), "canary-of-a-webhook\n").unwrap();
+    let server = nobody();
+    let environment = [("RATES_URL", server.as_str())];
+    let run = |arguments: &[&str]| {
+        let all: Vec<&str> = ["alerts"].iter().chain(arguments).copied().collect();
+        let done = rates(dir.path(), &all, &environment);
+        (done.status.code().unwrap(), text(&done.stdout), text(&done.stderr))
+    };
+    let hook = "https://hooks.example/in?token=canary";
+    let (code, out, said) =
+        run(&["add", "BTC-USDT", "-5%", "in", "1h", "repeat", "--webhook", hook, "--json"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("alert 1: BTC-USDT -5% in 1h repeat"), "{said}");
+    assert!(said.contains("0 times in the last 7 days"), "{said}");
+    let added: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(added["webhook"]["secret"].as_str().unwrap().starts_with("whsec_"));
+    let own = ["add", "BTC-USDT above 70000", "--webhook", "https://b.example/", "--secret-file", "secret"];
+    let (code, out, said) = run(&own);
+    assert_eq!((code, out.as_str()), (0, ""), "a given secret is not said: {said}");
+    let (code, _, said) = run(&["add", "BTC-USDT", "below", "1", "--chat", "-100123/7"]);
+    assert_eq!(code, 0, "{said}");
+
+    let (_, out, _) = run(&["list"]);
+    let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split('\t').collect()).collect();
+    let expect = [
+        ["1", "operator", "open", "0", "webhook:1 hooks.example", "BTC-USDT -5% in 1h repeat"],
+        ["2", "operator", "open", "0", "webhook:2 b.example", "BTC-USDT above 70000"],
+        ["3", "operator", "open", "0", "chat:-100123/7", "BTC-USDT below 1"],
+    ];
+    assert_eq!(lines, expect);
+    let (_, out, _) = run(&["list", "--owner", "operator", "--json"]);
+    assert!(!out.contains("whsec_") && !out.contains("canary-of"), "{out}");
+    for (arguments, expect, needle) in [
+        (&["remove", "1"][..], 0, "alert 1 is removed"),
+        (&["remove", "1"], 4, "no alert 1"),
+        (&["add", "BTC-USDT", "above", "1", "--dry-run"], 0, "understood, not kept"),
+        (&["add", "BTC-USDT", "above", "1"], 2, "--webhook"),
+        (&["add", "BTC-USDT", "somehow", "--webhook", hook], 2, "after the pair"),
+        (&["add", "BTC-USDT", "above", "1", "--webhook", "http://127.0.0.1/"], 2, "loopback"),
+        (&["add", "BTC-USDT", "above", "1", "--webhook", "http://0x7f.1/"], 2, "loopback"),
+        (&["add", "BTC-USDT", "above", "1", "--chat", "me"], 2, "--chat"),
+    ] {
+        let (code, _, said) = run(arguments);
+        assert_eq!(code, expect, "{arguments:?}: {said}");
+        assert!(said.contains(needle), "{arguments:?}: {said}");
+    }
+    let (_, out, _) = run(&["list"]);
+    assert_eq!(out.lines().count(), 2);
+}
