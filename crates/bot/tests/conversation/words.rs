@@ -307,6 +307,121 @@ async fn old_requests_get_one_line() {
     }
 }
 
+fn pressed(user: i64, data: &str, message_id: Option<i64>) -> Said {
+    let what = What::Button { callback_id: "c".to_owned(), data: data.to_owned(), message_id };
+    Said { what, ..said(user, "") }
+}
+
+/// G12: what is gone, too old or not ours gets a polite answer, and its buttons go.
+#[tokio::test]
+async fn buttons_of_what_is_gone_are_answered_politely() {
+    let talk = Conversation::new(parts(memory().await));
+    talk.hear(said(ANN, "/alert BTC above 70k")).await;
+    let toast =
+        |text: &str| Act::Toast { callback_id: "c".to_owned(), text: Some(text.to_owned()), is_alert: false };
+    let none = Act::EditKeyboard { message_id: 5, keyboard: Vec::new() };
+    // Somebody else's alert is none of his.
+    for (user, text) in [(MEMBER, "This alert is no longer there"), (IVAN, "Этого алерта уже нет")]
+    {
+        assert_eq!(talk.hear(pressed(user, "x:1:f", Some(5))).await, [toast(text), none.clone()]);
+        assert_eq!(talk.hear(pressed(user, "w:1:m", None)).await, [toast(text)]);
+    }
+    // What fired stays to be read when its alert is deleted.
+    assert_eq!(talk.hear(pressed(ANN, "w:1:f", Some(5))).await, [toast("It is armed")]);
+    assert_eq!(talk.hear(pressed(ANN, "x:1:f", Some(5))).await, [toast("Deleted"), none.clone()]);
+    assert_eq!(
+        talk.hear(pressed(ANN, "x:1:f", Some(5))).await,
+        [toast("This alert is no longer there"), none]
+    );
+    let old = toast("This button is too old. Ask again.");
+    for data in [
+        "",
+        ":",
+        "zzz",
+        "x:",
+        "x:one:m",
+        "r:",
+        "r:BTC",
+        "c:x:y:z",
+        "i:BTC-USDT:a",
+        "k:BTC-USDT:a:0:",
+        "y:",
+        "s:zone:Nowhere",
+    ] {
+        assert_eq!(talk.hear(pressed(ANN, data, Some(5))).await, std::slice::from_ref(&old), "{data:?}");
+    }
+}
+
+/// Every press is answered, once.
+#[tokio::test]
+async fn every_button_ends_its_waiting() {
+    let talk = Conversation::new(parts(memory().await));
+    talk.hear(said(ANN, "/alert BTC above 70k")).await;
+    talk.hear(said(ANN, "/sub BTC 9:00")).await;
+    for data in [
+        "r:BTC-USDT",
+        "q:BTC-USDT",
+        "c:BTC-USDT",
+        "C:BTC-USDT:7d",
+        "n:",
+        "n:BTC-USDT",
+        "t:btc",
+        "t:/alert BTC 80000",
+        "A:0",
+        "A:7",
+        "d:1:l",
+        "p:1:m",
+        "e:1:m",
+        "u:1:m",
+        "z:1:l:0",
+        "w:1:f",
+        "y:1:l",
+        "s:",
+        "s:zone",
+        "s:quiet",
+        "s:quote",
+        "s:lang:ru",
+        "s:lang:en",
+        "s:quiet:off",
+        "s:quote:EUR",
+        "s:zone:Asia/Dubai",
+        "l:ru",
+        "l:en",
+        "R:",
+        "P:0",
+        "P:99",
+        "i:BTC-USDT:a:60000:ru",
+        "k:BTC-USDT:b:70000:",
+        "x:1:l:0",
+    ] {
+        for message_id in [Some(5), None] {
+            let acts = talk.hear(pressed(ANN, data, message_id)).await;
+            let toasts = acts.iter().filter(|act| matches!(act, Act::Toast { .. })).count();
+            assert_eq!(toasts, 1, "{data}: {acts:?}");
+        }
+    }
+}
+
+/// Whoever ends his quiet hours is told at once what waited for their end.
+#[tokio::test]
+async fn the_end_of_quiet_hours_releases_what_waited() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    talk.hear(said(ANN, "/settings quiet 14:00-16:00")).await;
+    let held = store::NewMessage {
+        is_held: true,
+        not_before: Some(BASE.plus_millis(3_600_000)),
+        ..store::NewMessage::new("chat:1", Firing::KIND, firing(cross()).to_json())
+    };
+    store.put_messages(&[held], None, BASE).await.unwrap();
+    let waiting = || async { store.take_messages("chat", 10, BASE.plus_millis(60_000)).await.unwrap().len() };
+    // Still quiet by the new hours.
+    talk.hear(said(ANN, "/settings quiet 13:00-15:00")).await;
+    assert_eq!(waiting().await, 0);
+    talk.hear(said(ANN, "/settings quiet off")).await;
+    assert_eq!(waiting().await, 1);
+}
+
 /// B12: nothing of a chat is left, within a second.
 #[tokio::test]
 async fn stop_leaves_nothing() {
