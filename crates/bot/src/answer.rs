@@ -103,7 +103,7 @@ impl Here<'_> {
         if near.is_empty() {
             return self.say_filled(t.unknown, &[("name", name), ("count", &count)]);
         }
-        let list: Vec<&str> = near.iter().map(|asset| asset.as_str()).collect();
+        let list: Vec<&str> = near.iter().map(market::Asset::as_str).collect();
         let text = fill(t.unknown_near, &[("name", name), ("near", &list.join(", ")), ("count", &count)]);
         self.send(text, rows([row(list.iter().map(|code| typed(*code, code)))]))
     }

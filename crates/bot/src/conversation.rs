@@ -2,7 +2,7 @@
 //! It must not know Telegram's wire format, nor make any answer itself.
 
 use crate::{
-    Act, ChatKind, Said, Talk, Told, What, admin,
+    Act, ChatKind, Menus, Said, Talk, Told, What, admin,
     alert_keys::Press,
     here::Here,
     html::fill,
@@ -141,7 +141,7 @@ impl Talk for Conversation {
         self.world.digest(chat, messages)
     }
 
-    fn commands(&self) -> Vec<(Option<&'static str>, Vec<(&'static str, &'static str)>)> {
+    fn commands(&self) -> Menus {
         menu::commands()
     }
 }

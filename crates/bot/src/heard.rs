@@ -3,19 +3,27 @@
 
 use crate::{ChatKind, ChatRef, Said, UserRef, What};
 use frankenstein::{
-    types::{
-        CallbackQuery, Chat, ChatMember, ChatMemberUpdated, ChatType, MaybeInaccessibleMessage, Message, User,
-    },
+    types::{CallbackQuery, Chat, ChatType, MaybeInaccessibleMessage, Message, User},
     updates::{Update, UpdateContent},
 };
 use market::Timestamp;
+use serde::Deserialize;
 
 /// Kinds of updates that we ask for.
 pub(crate) const ALLOWED: &[&str] =
     &["message", "channel_post", "callback_query", "inline_query", "my_chat_member"];
 
-/// What was said, if it concerns us: `me` is the bot's own number, `now` stands in where Telegram names no time.
-pub(crate) fn heard(update: &Update, me: i64, now: Timestamp) -> Option<Said> {
+/// Reads an update: what was said, if it concerns us. `me` is the bot's own number, `now` stands in where Telegram names
+/// no time.
+pub(crate) fn read(raw: &str, me: i64, now: Timestamp) -> Result<Option<Said>, serde_json::Error> {
+    // Of somebody's standing the library wants to know every right, and Telegram does not always say them all.
+    if let Ok(update) = serde_json::from_str::<StandingUpdate>(raw) {
+        return Ok(standing(&update));
+    }
+    serde_json::from_str::<Update>(raw).map(|update| heard(&update, me, now))
+}
+
+fn heard(update: &Update, me: i64, now: Timestamp) -> Option<Said> {
     let update_id = i64::from(update.update_id);
     match &update.content {
         UpdateContent::Message(message) | UpdateContent::ChannelPost(message) => {
@@ -35,11 +43,6 @@ pub(crate) fn heard(update: &Update, me: i64, now: Timestamp) -> Option<Said> {
         UpdateContent::InlineQuery(query) => {
             let what = What::Inline { query_id: query.id.clone(), query: query.query.clone() };
             Some(Said { update_id, at: now, chat: None, user: Some(person(&query.from)), what })
-        }
-        UpdateContent::MyChatMember(change) => {
-            let what = standing(change)?;
-            let (chat, user) = (Some(chat_ref(&change.chat, None)), Some(person(&change.from)));
-            Some(Said { update_id, at: seconds(change.date), chat, user, what })
         }
         _ => None,
     }
@@ -77,21 +80,52 @@ fn button(query: &CallbackQuery) -> (Option<ChatRef>, What) {
     (chat, What::Button { callback_id, data, message_id })
 }
 
-fn standing(change: &ChatMemberUpdated) -> Option<What> {
-    let is_in = |member: &ChatMember| match member {
-        ChatMember::Creator(_) | ChatMember::Administrator(_) | ChatMember::Member(_) => true,
-        ChatMember::Restricted(restricted) => restricted.is_member,
-        ChatMember::Left(_) | ChatMember::Kicked(_) => false,
-    };
-    let is_restricted = |member: &ChatMember| matches!(member, ChatMember::Restricted(_));
-    match (is_in(&change.old_chat_member), is_in(&change.new_chat_member)) {
-        (true, false) => Some(What::Blocked),
-        // A group that did not let us write may do so now.
-        (true, true) if is_restricted(&change.old_chat_member) => Some(What::Unblocked),
-        (false, true) if change.chat.type_field == ChatType::Private => Some(What::Unblocked),
-        (false, true) => Some(What::Joined),
-        (true, true) | (false, false) => None,
+/// Our standing in a chat changed.
+#[derive(Deserialize)]
+struct StandingUpdate {
+    update_id: i64,
+    my_chat_member: Change,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    chat: Chat,
+    from: User,
+    date: u64,
+    old_chat_member: Member,
+    new_chat_member: Member,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    status: String,
+    /// Of somebody whose rights are restricted.
+    #[serde(default)]
+    is_member: bool,
+}
+
+impl Member {
+    fn is_in(&self) -> bool {
+        match self.status.as_str() {
+            "creator" | "administrator" | "member" => true,
+            "restricted" => self.is_member,
+            _ => false,
+        }
     }
+}
+
+fn standing(update: &StandingUpdate) -> Option<Said> {
+    let change = &update.my_chat_member;
+    let what = match (change.old_chat_member.is_in(), change.new_chat_member.is_in()) {
+        (true, false) => What::Blocked,
+        // A group that did not let us write may do so now.
+        (true, true) if change.old_chat_member.status == "restricted" => What::Unblocked,
+        (false, true) if change.chat.type_field == ChatType::Private => What::Unblocked,
+        (false, true) => What::Joined,
+        (true, true) | (false, false) => return None,
+    };
+    let (chat, user) = (Some(chat_ref(&change.chat, None)), Some(person(&change.from)));
+    Some(Said { update_id: update.update_id, at: seconds(change.date), chat, user, what })
 }
 
 fn chat_ref(chat: &Chat, thread: Option<i32>) -> ChatRef {
@@ -125,7 +159,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn said(update: Value) -> Option<Said> {
-        heard(&serde_json::from_value(update).unwrap(), 4242, Timestamp::from_millis(5))
+        let Value::Object(update) = update else { panic!("{update} is no object") };
+        read(&Value::Object(update).to_string(), 4242, Timestamp::from_millis(5)).unwrap()
     }
 
     fn message(rest: Value) -> Value {
@@ -133,7 +168,8 @@ mod tests {
             "message_id": 9, "date": 1_700_000_000, "chat": {"id": -100, "type": "supergroup", "title": "G"},
             "from": {"id": 7, "is_bot": false, "first_name": "Ann", "last_name": "B", "language_code": "ru"},
         });
-        message.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        let Value::Object(rest) = rest else { panic!("{rest} is no object") };
+        message.as_object_mut().unwrap().extend(rest);
         json!({"update_id": 1, "message": message})
     }
 
@@ -178,8 +214,10 @@ mod tests {
             ("group", "left", "member", Some(What::Joined)),
             ("group", "member", "left", Some(What::Blocked)),
             ("group", "left", "kicked", None),
+            ("supergroup", "restricted", "administrator", Some(What::Unblocked)),
         ] {
-            let member = |status: &str| json!({"status": status, "user": bot, "until_date": 0});
+            let member =
+                |status: &str| json!({"status": status, "user": bot, "is_member": status == "restricted"});
             let change = json!({"chat": {"id": 7, "type": kind}, "from": from, "date": 1,
                 "old_chat_member": member(old), "new_chat_member": member(new)});
             let what = said(json!({"update_id": 1, "my_chat_member": change})).map(|said| said.what);

@@ -54,9 +54,12 @@ impl House for Household {
             return Ok(rules);
         }
         let params = json!({"chat_id": chat, "user_id": user});
-        let member = self.client.call::<Member>("getChatMember", &params).await;
-        let member = member.map_err(|error| HouseError::Unavailable(error.to_string()))?;
-        let rules = matches!(member.status.as_str(), "creator" | "administrator");
+        let rules = match self.client.call::<Member>("getChatMember", &params).await {
+            Ok(member) => matches!(member.status.as_str(), "creator" | "administrator"),
+            // Whoever is no member rules nothing.
+            Err(CallError::NoChat(_) | CallError::Refused { .. }) => false,
+            Err(error) => return Err(HouseError::Unavailable(error.to_string())),
+        };
         let mut rulers = self.rulers.lock();
         if rulers.len() >= ANSWERS_MAX {
             rulers.retain(|_, (_, at)| now.millis_since(*at) < BELIEVED_MS);

@@ -1,9 +1,8 @@
 //! Updates between Telegram and the conversation: each heard once, those of one chat in their order, chats beside each
 //! other; what is not done yet is remembered before Telegram may forget it. It must not know how updates come.
 
-use crate::{Said, Talk, What, heard::heard, perform::Performer};
+use crate::{Said, Talk, What, heard, perform::Performer};
 use clock::Clock;
-use frankenstein::updates::Update;
 use market::Timestamp;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -173,8 +172,8 @@ impl Inbox {
                 metrics::counter!("rates_telegram_updates_total", "result" => "repeated").increment(1);
                 continue;
             }
-            let said = match serde_json::from_str::<Update>(raw.get()) {
-                Ok(update) => heard(&update, self.me, now),
+            let said = match heard::read(raw.get(), self.me, now) {
+                Ok(said) => said,
                 Err(_) => {
                     metrics::counter!("rates_telegram_updates_total", "result" => "unreadable").increment(1);
                     tracing::debug!(update = number, "an update of an unknown form is passed over");

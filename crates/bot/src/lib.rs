@@ -75,8 +75,8 @@ pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Sai
 pub use sender::ChatSender;
 pub use standby::{Holding, stand_by};
 pub use subscribe::{deliver_due, run_subscriptions};
-pub use talk::{Talk, Told};
+pub use talk::{Menus, Talk, Told};
 pub use throttle::{Class, Pace, Permit, Throttle};
 pub use token::Token;
 pub use webhook::{Webhook, WebhookError};
-pub use world::ConversationParts;
+pub use world::{ConversationParts, VenueName};

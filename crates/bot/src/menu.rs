@@ -1,6 +1,8 @@
 //! The menu of commands, in both languages, as Telegram shows it beside the text field.
 //! It must not hold what only operators may do.
 
+use crate::Menus;
+
 /// Command, English, Russian.
 const COMMANDS: [(&str, &str, &str); 15] = [
     ("rate", "A rate: /rate BTC USDT", "Курс: /rate BTC USDT"),
@@ -21,7 +23,7 @@ const COMMANDS: [(&str, &str, &str); 15] = [
 ];
 
 /// The menu by language; `None` is everybody else.
-pub(crate) fn commands() -> Vec<(Option<&'static str>, Vec<(&'static str, &'static str)>)> {
+pub(crate) fn commands() -> Menus {
     let english = COMMANDS.iter().map(|(command, en, _)| (*command, *en)).collect();
     let russian = COMMANDS.iter().map(|(command, _, ru)| (*command, *ru)).collect();
     vec![(None, english), (Some("ru"), russian)]

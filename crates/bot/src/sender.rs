@@ -71,10 +71,7 @@ impl alerts::Sender for ChatSender {
         if let Some(held) = self.performer.client.throttle().held() {
             return not_now(millis(held));
         }
-        let row = match self.performer.store.chat(chat).await {
-            Ok(row) => row,
-            Err(_) => return not_now(TROUBLE_MS),
-        };
+        let Ok(row) = self.performer.store.chat(chat).await else { return not_now(TROUBLE_MS) };
         if let Some(reason) = row.as_ref().and_then(|row| row.paused.as_deref()) {
             return group.iter().map(|message| paused(message, reason, now)).collect();
         }

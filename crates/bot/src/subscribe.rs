@@ -192,7 +192,7 @@ pub async fn run_subscriptions(store: Arc<dyn Store>, clock: Clock, stop: Cancel
             }
             Err(_) => {}
         }
-        let pause = LOOK_EVERY.mul_f32(0.9 + 0.2 * fastrand::f32());
+        let pause = crate::perform::jittered(LOOK_EVERY);
         if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }

@@ -24,8 +24,11 @@ pub trait Talk: Send + Sync {
         None
     }
     /// The menu of commands: language (`None` = everybody else), then command and description.
-    fn commands(&self) -> Vec<(Option<&'static str>, Vec<(&'static str, &'static str)>)>;
+    fn commands(&self) -> Menus;
 }
+
+/// Menus of commands: for a language, or for everybody else, commands with their descriptions.
+pub type Menus = Vec<(Option<&'static str>, Vec<(&'static str, &'static str)>)>;
 
 /// What is told to a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,6 +18,9 @@ use std::{
 use store::{Store, StoreError};
 use tokio::time::timeout;
 
+/// A venue's name as people know it, if it has one.
+pub type VenueName = dyn Fn(&VenueId) -> Option<String> + Send + Sync;
+
 /// What the conversation is given.
 #[derive(Clone)]
 pub struct ConversationParts {
@@ -32,7 +35,7 @@ pub struct ConversationParts {
     /// The bot's user name, without `@`.
     pub bot_name: String,
     /// A venue's name as people know it.
-    pub venue_name: Arc<dyn Fn(&VenueId) -> Option<String> + Send + Sync>,
+    pub venue_name: Arc<VenueName>,
     /// The process around.
     pub house: Arc<dyn House>,
 }
