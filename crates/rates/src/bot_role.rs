@@ -4,6 +4,7 @@
 use crate::{
     config::Config,
     exit::{Exit, Failure},
+    secret::Secret,
 };
 use alerts::{WebhookSender, WebhookSettings};
 use board::Board;
@@ -42,7 +43,7 @@ impl Telegram {
         let updates = match &config.bot.webhook_url {
             None => Updates::Polled(Polling::default()),
             Some(url) => {
-                let secret = config.bot.webhook_secret.as_ref().map(|secret| secret.reveal());
+                let secret = config.bot.webhook_secret.as_ref().map(Secret::reveal);
                 Updates::Brought(Webhook::new(url, secret, token).map_err(|error| match error {
                     bot::WebhookError::Address => wrong("bot.webhook_url", &error),
                     bot::WebhookError::Secret => wrong("bot.webhook_secret", &error),
