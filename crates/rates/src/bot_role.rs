@@ -77,6 +77,8 @@ pub struct BotRole {
     pub telegram: Option<Telegram>,
     /// How webhooks are called.
     pub webhooks: WebhookSettings,
+    /// Whether this process serves the interface, too.
+    pub has_api: bool,
     /// The newest lines of the log.
     pub log_lines: LogLines,
 }
@@ -136,6 +138,9 @@ impl BotRole {
         let client = telegram.client.clone();
         let Some(me) = bot::introduce(&client, stop).await else { return };
         let house = Household::new(client.clone(), self.store.clone(), self.clock, self.log_lines.clone());
+        if self.has_api {
+            house.note_api();
+        }
         let venues = self.venues.clone();
         let talk = Conversation::new(ConversationParts {
             board: self.board.clone(),
