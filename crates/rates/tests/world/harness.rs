@@ -35,8 +35,15 @@ pub struct Service {
 impl Service {
     /// `rates run` in a folder, on any free port.
     pub async fn start(dir: &Path) -> Service {
+        Service::start_with(dir, &[]).await
+    }
+
+    /// The same with these variables in its environment.
+    pub async fn start_with(dir: &Path, variables: &[(&str, &str)]) -> Service {
         let arguments = ["run", "--listen", "127.0.0.1:0", "--allow-private", "127.0.0.0/8"];
-        let mut child = rates(dir, &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = rates(dir, &arguments);
+        command.envs(variables.iter().copied());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let listening = async {
             let mut seen = Vec::new();

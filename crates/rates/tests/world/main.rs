@@ -3,4 +3,5 @@
 
 mod failover;
 mod harness;
+mod host_clock;
 mod symbols;
