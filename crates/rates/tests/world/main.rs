@@ -3,5 +3,6 @@
 
 mod failover;
 mod harness;
+mod host_clock;
 mod symbols;
 mod telegram;
