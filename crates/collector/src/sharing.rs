@@ -249,6 +249,7 @@ impl Sharing {
                 self.leave(venue, *unit).await?;
             }
         }
+        self.missed.retain(|venue, _| units.contains_key(venue));
         let unwanted: Vec<VenueId> =
             self.claims.keys().filter(|v| !units.contains_key(*v)).cloned().collect();
         for venue in unwanted {
@@ -386,7 +387,8 @@ impl Sharing {
                 is_told = self.leases.part().await.is_ok();
             }
             let asked_at = self.now();
-            let Ok(ours) = self.leases.renew().await else { break };
+            // Without the store nothing can be handed over: what is ours is taken over when it runs out.
+            let Ok(ours) = self.leases.renew().await else { return };
             if self.renewed(ours, asked_at).await.is_err() {
                 break;
             }

@@ -42,7 +42,7 @@ async fn whatever_rabbitmq_does_nothing_older_is_shown_and_the_newest_comes() {
     // B01: dead for a while, a thousand prices a second meanwhile.
     let before = collector.resident_kib();
     rabbit.kill();
-    let load = Load::start(fleet.member("api").service.address, 100, vec!["/api/v1/rates/F1-USD".into()]);
+    let load = Load::start(fleet.member("api").service.address, 100, &["/api/v1/rates/F1-USD"]);
     broker_is(&fleet, "api", "down").await;
     is_stale_and_says_so(&fleet).await;
     tokio::time::sleep(counts::lasting(Duration::from_secs(3), Duration::from_secs(30))).await;

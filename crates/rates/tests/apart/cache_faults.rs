@@ -16,7 +16,7 @@ const LOAD_FOR: Duration = Duration::from_millis(1_000);
 /// Reads for a while, with nothing refused and nothing cut off.
 async fn load(fleet: &Fleet, name: &str) -> Judged {
     let paths = ["/api/v1/rates/F1-USD", "/api/v1/rates/BOTH-USD", "/api/v1/rates", "/api/v1/rates/S1-USD"];
-    let load = Load::start(fleet.member("api").service.address, PER_SECOND, paths.map(str::to_owned).into());
+    let load = Load::start(fleet.member("api").service.address, PER_SECOND, &paths);
     tokio::time::sleep(LOAD_FOR).await;
     let judged = load.end().await;
     say(&format!(

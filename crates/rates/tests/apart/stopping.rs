@@ -49,7 +49,7 @@ async fn an_api_stops_without_dropping_a_request_and_starts_without_lying() {
         (count.parse::<f64>().ok()? as usize >= readers).then_some(())
     })
     .await;
-    let load = Load::start_until_closed(address, 500, vec!["/api/v1/rates/F1-USD".into()]);
+    let load = Load::start_until_closed(address, 500, &["/api/v1/rates/F1-USD"]);
     tokio::time::sleep(Duration::from_secs(2)).await;
     let asked = Instant::now();
     assert_eq!(leaving.service.end().await, 0, "{}", leaving.service.log());

@@ -44,8 +44,7 @@ async fn whatever_postgres_does_rates_go_on_and_no_write_is_lost() {
         (reply, took)
     };
     assert_eq!(write("A-ONE").await.0.status, 201);
-    let load =
-        |fleet: &Fleet| Load::start(fleet.member("api").service.address, 200, vec!["/api/v1/rates".into()]);
+    let load = |fleet: &Fleet| Load::start(fleet.member("api").service.address, 200, &["/api/v1/rates"]);
 
     // D02: dead. The streams are looked at by the checker the whole time.
     let reading = load(&fleet);

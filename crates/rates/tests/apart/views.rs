@@ -129,7 +129,7 @@ impl Events<'_> {
             if kind != "snapshot" && !self.last.is_empty() {
                 let (before, last) = self.last.rsplit_once('-').unwrap_or_default();
                 let last: u64 = last.parse().unwrap_or_default();
-                if boot == before && number != last + 1 || boot != before {
+                if boot != before || number != last + 1 {
                     let at = if self.is_new { "at first" } else { "later" };
                     self.oracle.violation(format!("{}: {at} a gap: {} and then {id}", self.view, self.last));
                 }

@@ -118,22 +118,23 @@ pub struct Judged {
 
 impl Load {
     /// About so many requests a second, on twenty connections.
-    pub fn start(address: SocketAddr, per_second: u32, paths: Vec<String>) -> Load {
+    pub fn start(address: SocketAddr, per_second: u32, paths: &[&str]) -> Load {
         Load::start_as(address, per_second, paths, false)
     }
 
     /// The same at a server that is told to stop: a client whose connection it refuses, or has asked to close or
     /// closed between two requests, has nothing to complain of, and goes.
-    pub fn start_until_closed(address: SocketAddr, per_second: u32, paths: Vec<String>) -> Load {
+    pub fn start_until_closed(address: SocketAddr, per_second: u32, paths: &[&str]) -> Load {
         Load::start_as(address, per_second, paths, true)
     }
 
-    fn start_as(address: SocketAddr, per_second: u32, paths: Vec<String>, is_leaving: bool) -> Load {
+    fn start_as(address: SocketAddr, per_second: u32, paths: &[&str], is_leaving: bool) -> Load {
         const CLIENTS: u32 = 20;
         let stop = CancellationToken::new();
         let mut clients = JoinSet::new();
         for at in 0..CLIENTS {
-            let (stop, paths) = (stop.clone(), paths.clone());
+            let stop = stop.clone();
+            let paths = paths.iter().map(|&path| path.to_owned()).collect();
             let every = Duration::from_secs(1) * CLIENTS / per_second;
             clients.spawn(client(address, stop, paths, at as usize, every, is_leaving));
         }
