@@ -20,6 +20,7 @@ look() {
     need redis-cli redis-tools
     need rabbitmq-server rabbitmq-server /usr/lib/rabbitmq/bin
     need epmd erlang-base
+    need faketime faketime
     need haproxy haproxy /usr/sbin
 }
 

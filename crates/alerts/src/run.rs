@@ -56,6 +56,9 @@ impl Default for Settings {
     }
 }
 
+/// So long the start waits for what was before.
+const HISTORY_WITHIN: Duration = Duration::from_secs(5);
+
 /// What the loops of a watch share.
 pub(crate) struct Watch {
     pub parts: Parts,
@@ -70,8 +73,8 @@ pub(crate) struct Watch {
 pub async fn run(parts: Parts, settings: Settings, stop: CancellationToken) {
     let Some((book, cursor)) = rows::load(&parts, &stop).await else { return };
     let watch = Watch { parts, settings, book: Mutex::new(book), work: Notify::new() };
-    // Moves count from what was before, so that is told first; a store that cannot tell is asked again later.
-    stop.run_until_cancelled(history::tell(&watch)).await;
+    // Moves count from what was before, so that is told first; what takes too long, or fails, is told later.
+    stop.run_until_cancelled(tokio::time::timeout(HISTORY_WITHIN, history::tell(&watch))).await;
     let is_over = CancellationToken::new();
     let seeing = async {
         tokio::join!(

@@ -2,7 +2,7 @@
 //! It must not know how they are asked for.
 
 use crate::{Language, Names, phrase::Wanted};
-use alerts::ZoneName;
+use alerts::{Quiet, TimeOfDay, ZoneName};
 use board::{Board, Found};
 use market::{Asset, Pair, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,16 @@ impl Setting {
             created_at: self.row.as_ref().map_or(now, |row| row.created_at),
             seen_at: now,
         }
+    }
+
+    /// Whether it is not to be woken now.
+    pub(crate) fn is_quiet(&self, now: Timestamp) -> bool {
+        let quiet = self.quiet.and_then(|(from, to)| {
+            let time_zone = self.zone.clone().or_else(|| "UTC".parse().ok())?;
+            let (from, to) = (TimeOfDay::from_minute(from)?, TimeOfDay::from_minute(to)?);
+            Some(Quiet { from, to, time_zone })
+        });
+        quiet.is_some_and(|quiet| quiet.held_until(now).is_some())
     }
 
     /// The quotes that an asset named alone is shown in, the dearest first.

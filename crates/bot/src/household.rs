@@ -8,7 +8,13 @@ use market::Timestamp;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::json;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use store::Store;
 
 /// How long an answer about somebody's rights is believed.
@@ -33,6 +39,7 @@ pub struct Household {
     clock: Clock,
     log_lines: LogLines,
     pub(crate) broadcasts: Broadcasts,
+    is_api_here: AtomicBool,
     /// By chat and user: whether they rule it, and when that was said.
     rulers: Mutex<HashMap<(i64, i64), (bool, Timestamp)>>,
 }
@@ -41,7 +48,19 @@ impl Household {
     /// One household for the process: broadcasts are carried on by [`crate::run`].
     pub fn new(client: Client, store: Arc<dyn Store>, clock: Clock, log_lines: LogLines) -> Arc<Household> {
         let broadcasts = Broadcasts::new(store, clock);
-        Arc::new(Household { client, clock, log_lines, broadcasts, rulers: Mutex::default() })
+        Arc::new(Household {
+            client,
+            clock,
+            log_lines,
+            broadcasts,
+            is_api_here: AtomicBool::new(false),
+            rulers: Mutex::default(),
+        })
+    }
+
+    /// The interface is served by this process, too: it answers as long as the process lives.
+    pub fn note_api(&self) {
+        self.is_api_here.store(true, Ordering::Relaxed);
     }
 }
 
@@ -76,6 +95,10 @@ impl House for Household {
 
     async fn log_lines(&self, count: usize) -> Vec<String> {
         (self.log_lines)(count)
+    }
+
+    async fn is_api_up(&self) -> Option<bool> {
+        self.is_api_here.load(Ordering::Relaxed).then_some(true)
     }
 
     async fn reload(&self) -> Result<(), HouseError> {

@@ -73,7 +73,7 @@ fn say(phrase: &Phrase) -> String {
     match phrase {
         Phrase::Rates(all) => format!("rate {}", all.iter().map(wanted).collect::<Vec<_>>().join(",")),
         Phrase::Convert { amount, from, to } => {
-            let to = to.as_ref().map(|t| t.to_string()).unwrap_or_default();
+            let to = to.as_ref().map(ToString::to_string).unwrap_or_default();
             format!("convert {} {from}>{to}", number(*amount))
         }
         Phrase::Chart { wanted: w, span_ms } => {

@@ -4,6 +4,7 @@
 use crate::{
     config::Config,
     exit::{Exit, Failure},
+    secret::Secret,
 };
 use alerts::{WebhookSender, WebhookSettings};
 use board::Board;
@@ -42,7 +43,7 @@ impl Telegram {
         let updates = match &config.bot.webhook_url {
             None => Updates::Polled(Polling::default()),
             Some(url) => {
-                let secret = config.bot.webhook_secret.as_ref().map(|secret| secret.reveal());
+                let secret = config.bot.webhook_secret.as_ref().map(Secret::reveal);
                 Updates::Brought(Webhook::new(url, secret, token).map_err(|error| match error {
                     bot::WebhookError::Address => wrong("bot.webhook_url", &error),
                     bot::WebhookError::Secret => wrong("bot.webhook_secret", &error),
@@ -76,6 +77,8 @@ pub struct BotRole {
     pub telegram: Option<Telegram>,
     /// How webhooks are called.
     pub webhooks: WebhookSettings,
+    /// Whether this process serves the interface, too.
+    pub has_api: bool,
     /// The newest lines of the log.
     pub log_lines: LogLines,
 }
@@ -135,6 +138,9 @@ impl BotRole {
         let client = telegram.client.clone();
         let Some(me) = bot::introduce(&client, stop).await else { return };
         let house = Household::new(client.clone(), self.store.clone(), self.clock, self.log_lines.clone());
+        if self.has_api {
+            house.note_api();
+        }
         let venues = self.venues.clone();
         let talk = Conversation::new(ConversationParts {
             board: self.board.clone(),

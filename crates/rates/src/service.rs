@@ -119,6 +119,7 @@ impl Service {
                     allow_private: config.allow_private.clone(),
                     ..alerts::WebhookSettings::default()
                 },
+                has_api: config.roles.contains(&Role::Api),
                 log_lines: self.log_lines.clone(),
             };
             let (lease, stop) = (format!("{}:bot", config.prefix), tasks.stop());

@@ -22,6 +22,25 @@ pub const NEVER_USES: &[(&str, &[&str])] = &[
     ("bot", &["collector", "broker"]),
 ];
 
+/// The core of `alerts`: these files do no I/O and read no clock.
+const PURE_FILES: &[&str] = &[
+    "crates/alerts/src/alert.rs",
+    "crates/alerts/src/book.rs",
+    "crates/alerts/src/firing.rs",
+    "crates/alerts/src/judge.rs",
+    "crates/alerts/src/ladder.rs",
+    "crates/alerts/src/page.rs",
+    "crates/alerts/src/progress.rs",
+    "crates/alerts/src/quiet.rs",
+    "crates/alerts/src/spec.rs",
+    "crates/alerts/src/target.rs",
+    "crates/alerts/src/text.rs",
+    "crates/alerts/src/window.rs",
+];
+
+/// What I/O and clocks look like.
+const IMPURE: &[&str] = &["tokio", "clock::", "async ", "std::fs", "std::net", "SystemTime", "Instant"];
+
 /// Macros that must not be left behind, spelled apart so that this file may hold them.
 const LEFTOVERS: &[(&str, &str)] = &[("todo", "!("), ("unimplemented", "!("), ("dbg", "!(")];
 
@@ -45,6 +64,11 @@ pub fn rust_file(path: &str, text: &str, venue_names: &[String]) -> Vec<String> 
             if line.contains(&format!("{name}{rest}")) {
                 wrong.push(format!("{path}:{number}: {name} left behind"));
             }
+        }
+        if PURE_FILES.contains(&path)
+            && let Some(word) = IMPURE.iter().find(|word| line.contains(**word))
+        {
+            wrong.push(format!("{path}:{number}: {word} in a file that does no I/O and reads no clock"));
         }
         if !in_tests {
             let named = venue_names.iter().filter(|name| holds_word(line, name));
@@ -135,6 +159,7 @@ mod tests {
                 "//! A.\nconst X: &str = \"wss://ws.Kraken.com\";\n",
                 ":2: names the venue kraken",
             ),
+            ("crates/alerts/src/book.rs", "//! A.\nuse clock::Clock;\n", ":2: clock:: in a file"),
         ] {
             let wrong = rust_file(path, text, &names());
             assert!(wrong.len() == 1 && wrong[0].contains(said), "{said}: {wrong:?}");

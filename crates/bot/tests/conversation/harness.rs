@@ -34,8 +34,6 @@ pub const TOPIC: i64 = 7;
 /// The bot, whole, and what is around it.
 pub struct Stage {
     pub fake: FakeTelegram,
-    pub store: Arc<dyn Store>,
-    pub parts: ConversationParts,
     _stop: DropGuard,
 }
 
@@ -114,13 +112,13 @@ pub async fn stage_on(store: Arc<dyn Store>, demo: bool) -> Stage {
         venue_name: Arc::new(venue_name),
         house: Arc::new(Rooms { inner: household.clone() }),
     };
-    let talk = Arc::new(Conversation::new(parts.clone()));
-    let whole = Transport { client, store: store.clone(), talk, household, clock };
     let me = Me { id: 4242, name: parts.bot_name.clone() };
+    let talk = Arc::new(Conversation::new(parts));
+    let whole = Transport { client, store: store.clone(), talk, household, clock };
     let stop = CancellationToken::new();
     let polling = Polling { wait: Duration::from_secs(5), stand_by: Duration::from_millis(500) };
     tokio::spawn(bot::run(whole, me, Updates::Polled(polling), stop.clone()));
-    Stage { fake, store, parts, _stop: stop.drop_guard() }
+    Stage { fake, _stop: stop.drop_guard() }
 }
 
 /// Plays a dialogue; what differs is shown as a whole. With `UPDATE_DIALOGUES` the file is written anew, to be read.

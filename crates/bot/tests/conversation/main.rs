@@ -1,9 +1,12 @@
 //! Conversations in both languages, whole: from an update of the fake Bot API to what stands in the chat.
 //! It must not test how messages travel; `transport` does.
 
+mod bounds;
 mod harness;
+mod kept;
 mod market;
-mod words;
+mod parts;
+mod told;
 
 use harness::{play, stage};
 

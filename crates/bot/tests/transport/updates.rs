@@ -136,6 +136,7 @@ async fn g10_old_requests_are_skipped_with_one_notice_but_stop_is_done() {
         assert!(texts.contains(&"/stop".to_owned()), "{texts:?}");
         assert_eq!(texts.len(), 3, "one notice, /stop, and the fresh one: {texts:?}");
     }
+    assert!(world.talk.texts().iter().all(|text| !text.starts_with("btc")), "nobody was asked for old rates");
     assert_eq!(world.fake.violations(), [""; 0]);
 }
 

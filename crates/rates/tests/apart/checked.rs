@@ -57,7 +57,7 @@ async fn the_checker_finds_what_is_wrong_and_nothing_else() {
         (3, of_first(4), None, Some("earlier life")),
         (3, of_first(7), Some(3_900), None),
         (3, of_first(7), Some(4_100), Some("stale, and called fresh")),
-        (3, with(of_first(7), "age_ms", json!(3_001)), None, Some("stale, and called fresh")),
+        (3, with(of_first(7), "age_ms", json!(4_001)), None, Some("stale, and called fresh")),
         (3, with(of_first(7), "venue_time", json!(1)), None, Some("not the venue's")),
         (3, with(of_first(7), "value", json!("100.00999999")), None, Some("invented")),
         (3, with(of_first(7), "value", json!("100.000000075")), None, Some("invented")),

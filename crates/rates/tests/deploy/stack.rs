@@ -183,7 +183,7 @@ fn redis(compose: &Value, secrets: &Arc<tempfile::TempDir>, port: u16, more: &[&
 
 /// A path in a container, here.
 pub fn inside(secrets: &tempfile::TempDir, text: &str) -> String {
-    text.replace("/secrets", secrets.path().to_str().unwrap())
+    text.replace("/run/secrets", "/secrets").replace("/secrets", secrets.path().to_str().unwrap())
 }
 
 fn rates(secrets: &tempfile::TempDir, command: &[String], set: &[(&str, &str)]) -> Output {

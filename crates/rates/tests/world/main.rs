@@ -3,6 +3,7 @@
 
 mod failover;
 mod harness;
+mod host_clock;
 mod symbols;
 mod telegram;
 mod webhook;

@@ -1,0 +1,199 @@
+//! What is kept of a chat, who may change it, and what is said when it cannot be kept.
+//! It must not repeat what the dialogues show.
+
+use crate::{
+    harness::{ANN, GROUP, IVAN, MEMBER},
+    parts::{first_html, memory, parts, pressed, said},
+};
+use bot::{Act, ChatKind, ChatRef, Conversation, Said, Talk, What};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// G12: what is gone, too old or not ours gets a polite answer, and its buttons go.
+#[tokio::test]
+async fn buttons_of_what_is_gone_are_answered_politely() {
+    let talk = Conversation::new(parts(memory().await));
+    talk.hear(said(ANN, "/alert BTC above 70k")).await;
+    let toast =
+        |text: &str| Act::Toast { callback_id: "c".to_owned(), text: Some(text.to_owned()), is_alert: false };
+    let none = Act::EditKeyboard { message_id: 5, keyboard: Vec::new() };
+    // Somebody else's alert is none of his.
+    for (user, text) in [(MEMBER, "This alert is no longer there"), (IVAN, "Этого алерта уже нет")]
+    {
+        assert_eq!(talk.hear(pressed(user, "x:1:f", Some(5))).await, [toast(text), none.clone()]);
+        assert_eq!(talk.hear(pressed(user, "w:1:m", None)).await, [toast(text)]);
+    }
+    // What fired stays to be read when its alert is deleted.
+    assert_eq!(talk.hear(pressed(ANN, "w:1:f", Some(5))).await, [toast("It is armed")]);
+    assert_eq!(talk.hear(pressed(ANN, "x:1:f", Some(5))).await, [toast("Deleted"), none.clone()]);
+    assert_eq!(
+        talk.hear(pressed(ANN, "x:1:f", Some(5))).await,
+        [toast("This alert is no longer there"), none]
+    );
+    let old = toast("This button is too old. Ask again.");
+    for data in [
+        "",
+        ":",
+        "zzz",
+        "x:",
+        "x:one:m",
+        "r:",
+        "r:BTC",
+        "c:x:y:z",
+        "i:BTC-USDT:a",
+        "k:BTC-USDT:a:0:",
+        "y:",
+        "s:zone:Nowhere",
+    ] {
+        assert_eq!(talk.hear(pressed(ANN, data, Some(5))).await, std::slice::from_ref(&old), "{data:?}");
+    }
+}
+
+/// Every press is answered, once.
+#[tokio::test]
+async fn every_button_ends_its_waiting() {
+    let talk = Conversation::new(parts(memory().await));
+    talk.hear(said(ANN, "/alert BTC above 70k")).await;
+    talk.hear(said(ANN, "/sub BTC 9:00")).await;
+    for data in [
+        "r:BTC-USDT",
+        "q:BTC-USDT",
+        "c:BTC-USDT",
+        "C:BTC-USDT:7d",
+        "n:",
+        "n:BTC-USDT",
+        "t:btc",
+        "t:/alert BTC 80000",
+        "A:0",
+        "A:7",
+        "d:1:l",
+        "p:1:m",
+        "e:1:m",
+        "u:1:m",
+        "z:1:l:0",
+        "w:1:f",
+        "y:1:l",
+        "s:",
+        "s:zone",
+        "s:quiet",
+        "s:quote",
+        "s:lang:ru",
+        "s:lang:en",
+        "s:quiet:off",
+        "s:quote:EUR",
+        "s:zone:Asia/Dubai",
+        "l:ru",
+        "l:en",
+        "R:",
+        "P:0",
+        "P:99",
+        "i:BTC-USDT:a:60000:ru",
+        "k:BTC-USDT:b:70000:",
+        "x:1:l:0",
+    ] {
+        for message_id in [Some(5), None] {
+            let acts = talk.hear(pressed(ANN, data, message_id)).await;
+            let toasts = acts.iter().filter(|act| matches!(act, Act::Toast { .. })).count();
+            assert_eq!(toasts, 1, "{data}: {acts:?}");
+        }
+    }
+}
+
+/// B12: nothing of a chat is left, within a second.
+#[tokio::test]
+async fn stop_leaves_nothing() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    for text in ["/start", "/alert BTC above 70k", "/sub BTC 9:00", "/settings zone Moscow"] {
+        talk.hear(said(ANN, text)).await;
+    }
+    assert_eq!(store.alerts_of("chat:1").await.unwrap().len(), 1);
+    let begun = Instant::now();
+    let answer = first_html(&talk.hear(said(ANN, "/stop")).await);
+    assert!(answer.starts_with("✅ Done"), "{answer}");
+    // A second of an idle machine; tests share two cores.
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert_eq!(store.chat(ANN).await.unwrap(), None);
+    assert!(store.alerts_of("chat:1").await.unwrap().is_empty());
+    assert!(store.subscriptions_of(ANN).await.unwrap().is_empty());
+    // What is asked afterwards is answered, and kept nowhere.
+    let answer = first_html(&talk.hear(said(ANN, "btc")).await);
+    assert!(answer.contains("67,245.10"), "{answer}");
+    assert_eq!(store.chat(ANN).await.unwrap(), None);
+}
+
+/// D02: a store that is away is said to be away; rates go on.
+#[tokio::test]
+async fn without_a_store_rates_go_on_and_nothing_is_said_to_be_saved() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    store.close().await;
+    for (user, text, answer) in [
+        (ANN, "/alert BTC above 70k", "Not saved: my database is down. Rates still work. Try in a minute."),
+        (
+            IVAN,
+            "/alert BTC выше 70к",
+            "Не сохранил: база недоступна. Курсы работают. Повторите через минуту.",
+        ),
+        (ANN, "/sub BTC 9:00", "Not saved: my database is down. Rates still work. Try in a minute."),
+        (ANN, "/alerts", "I can't look that up: my database is down. Rates still work. Try in a minute."),
+        (ANN, "/settings ru", "Not saved: my database is down. Rates still work. Try in a minute."),
+        (ANN, "/stop", "Not saved: my database is down. Rates still work. Try in a minute."),
+    ] {
+        assert_eq!(first_html(&talk.hear(said(user, text)).await), answer, "{text}");
+    }
+    assert!(first_html(&talk.hear(said(ANN, "btc")).await).starts_with("<b>BTC/USDT  67,245.10</b>"));
+}
+
+#[tokio::test]
+async fn the_fifty_first_alert_is_one_too_many() {
+    let talk = Conversation::new(parts(memory().await));
+    for _ in 0..50 {
+        talk.hear(said(ANN, "/alert BTC above 70k")).await;
+    }
+    assert_eq!(
+        first_html(&talk.hear(said(ANN, "/alert BTC above 70k")).await),
+        "You have 50 alerts, the limit. Delete one: /alerts"
+    );
+    assert_eq!(
+        first_html(&talk.hear(said(IVAN, "/alert BTC above 70k")).await).lines().next().unwrap(),
+        "🔔 Алерт №51 сохранён: BTC/USDT пересечёт <b>70\u{a0}000,00 вверх</b>"
+    );
+}
+
+/// In a group of whose administrators nothing is known nobody changes anything.
+#[tokio::test]
+async fn who_cannot_be_checked_changes_nothing() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    let chat = Some(ChatRef { id: GROUP, kind: ChatKind::Group, thread: None });
+    let answer = talk.hear(Said { chat, ..said(MEMBER, "/alert BTC above 70k") }).await;
+    assert_eq!(
+        first_html(&answer),
+        "I can't check right now whether you are an admin here. Try in a minute."
+    );
+    assert!(store.alerts_of(&format!("chat:{GROUP}")).await.unwrap().is_empty());
+    // Whoever speaks as the group is one.
+    let mut anonymous = Said { chat, ..said(MEMBER, "/alert BTC above 70k") };
+    anonymous.user.as_mut().unwrap().speaks_for_chat = true;
+    talk.hear(anonymous).await;
+    assert_eq!(store.alerts_of(&format!("chat:{GROUP}")).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn word_of_chats_is_kept() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    let now = |what| Said { what, ..said(ANN, "") };
+    talk.hear(said(ANN, "/start")).await;
+    talk.hear(now(What::Blocked)).await;
+    assert_eq!(store.chat(ANN).await.unwrap().unwrap().paused.as_deref(), Some("blocked"));
+    talk.hear(now(What::Unblocked)).await;
+    assert_eq!(store.chat(ANN).await.unwrap().unwrap().paused, None);
+    talk.hear(now(What::Blocked)).await;
+    talk.hear(said(ANN, "/start")).await;
+    assert_eq!(store.chat(ANN).await.unwrap().unwrap().paused, None);
+    talk.hear(now(What::Migrated { to: 77 })).await;
+    assert_eq!(store.chat(ANN).await.unwrap(), None);
+    assert!(store.chat(77).await.unwrap().is_some());
+}
