@@ -55,6 +55,9 @@ pub enum WebhookError {
     Http(#[from] guard::ClientError),
 }
 
+/// However late it is, so many attempts are made: the first one may come long after the message, if nobody was there.
+const ATTEMPTS_MIN: i64 = 5;
+
 /// While the store does not say where a webhook is.
 const TROUBLE_MS: i64 = 5_000;
 
@@ -164,7 +167,7 @@ impl WebhookSender {
         let limit_ms = i64::try_from(self.settings.give_up_after.as_millis()).unwrap_or(i64::MAX);
         match outcome {
             Outcome::Retry { at, error } | Outcome::Ambiguous { at, error }
-                if at.millis_since(message.created_at) > limit_ms =>
+                if message.attempts >= ATTEMPTS_MIN && at.millis_since(message.created_at) > limit_ms =>
             {
                 Outcome::Dead { error: format!("given up after {} attempts: {error}", message.attempts) }
             }

@@ -1,6 +1,6 @@
 //! Every answer that is not a success, as RFC 9457 problem+json with a stable `code`.
-//! It must not know how a handler came to it, and it never repeats what a client sent, but for a venue file's own
-//! mistakes to the holder of a key.
+//! It must not know how a handler came to it, and it never repeats what a client sent, but for a venue file's or an
+//! alert's own mistakes to the holder of a key.
 
 use axum::response::{IntoResponse, Response};
 use hyper::{HeaderMap, StatusCode, header};

@@ -1,19 +1,18 @@
 //! Webhooks over real sockets: signed, at least once, told from repeats, never inwards, never aloud.
 //! It must not know the loop.
 
-use crate::{
-    lab::{Lab, Names, SECRET},
-    receiver::{Receiver, Reply, Request},
-};
+use crate::lab::{Lab, Names, SECRET};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use guard::SystemResolver;
 use hmac::{Hmac, KeyInit, Mac};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{io::Write, sync::Arc, time::Duration};
 use store::MessageState;
+use testkit::{HookReceiver, HookReply, HookRequest};
 
 /// What a receiver does that trusts nobody.
-fn is_signed(request: &Request) -> bool {
+fn is_signed(request: &HookRequest) -> bool {
     let [id, at, signature] =
         ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| request.headers[name].as_str());
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
@@ -22,12 +21,12 @@ fn is_signed(request: &Request) -> bool {
     mac.verify_slice(&given).is_ok()
 }
 
-fn body(request: &Request) -> Value {
+fn body(request: &HookRequest) -> Value {
     serde_json::from_str(&request.body).unwrap()
 }
 
 /// Id, repeat, data of everything that came.
-fn came(receiver: &Receiver) -> Vec<(String, bool, Value)> {
+fn came(receiver: &HookReceiver) -> Vec<(String, bool, Value)> {
     receiver
         .requests()
         .iter()
@@ -42,7 +41,7 @@ fn came(receiver: &Receiver) -> Vec<(String, bool, Value)> {
 
 #[tokio::test]
 async fn a_message_is_posted_once_signed_and_whole() {
-    let (lab, receiver) = (Lab::new().await, Receiver::start([]).await);
+    let (lab, receiver) = (Lab::new().await, HookReceiver::start([]).await);
     let target = lab.hook(&receiver.url("/in?key=1")).await;
     let running = lab.run("webhook", lab.hooks());
     lab.put(&target, &[r#"{"n":1,"price":"70012.40"}"#]).await;
@@ -65,8 +64,8 @@ async fn a_message_is_posted_once_signed_and_whole() {
 /// G04, for webhooks: the receiver has it and does not say so.
 #[tokio::test]
 async fn what_may_have_arrived_is_posted_again_marked_with_the_same_id() {
-    for reply in [Reply::Silence, Reply::Reset] {
-        let (lab, receiver) = (Lab::new().await, Receiver::start([reply]).await);
+    for reply in [HookReply::Silence, HookReply::Reset] {
+        let (lab, receiver) = (Lab::new().await, HookReceiver::start([reply]).await);
         let target = lab.hook(&receiver.url("/")).await;
         let running = lab.run("webhook", lab.hooks());
         lab.put(&target, &[r#"{"n":1}"#, r#"{"n":2}"#]).await;
@@ -82,9 +81,12 @@ async fn what_may_have_arrived_is_posted_again_marked_with_the_same_id() {
 
 #[tokio::test]
 async fn what_was_refused_is_tried_again_in_order_and_is_no_repeat() {
-    let replies =
-        [Reply::Status(500, ""), Reply::Status(302, "location: /elsewhere\r\n"), Reply::Status(404, "")];
-    let (lab, receiver) = (Lab::new().await, Receiver::start(replies).await);
+    let replies = [
+        HookReply::Status(500, ""),
+        HookReply::Status(302, "location: /elsewhere\r\n"),
+        HookReply::Status(404, ""),
+    ];
+    let (lab, receiver) = (Lab::new().await, HookReceiver::start(replies).await);
     let target = lab.hook(&receiver.url("/a")).await;
     let running = lab.run("webhook", lab.hooks());
     lab.put(&target, &[r#"{"n":1}"#, r#"{"n":2}"#]).await;
@@ -99,9 +101,12 @@ async fn what_was_refused_is_tried_again_in_order_and_is_no_repeat() {
 
 #[tokio::test]
 async fn a_receiver_is_left_alone_when_it_says_so() {
-    let replies = [Reply::Status(429, "retry-after: 3600\r\n")];
-    let (lab, busy, gone) =
-        (Lab::new().await, Receiver::start(replies).await, Receiver::start([Reply::Status(410, "")]).await);
+    let replies = [HookReply::Status(429, "retry-after: 3600\r\n")];
+    let (lab, busy, gone) = (
+        Lab::new().await,
+        HookReceiver::start(replies).await,
+        HookReceiver::start([HookReply::Status(410, "")]).await,
+    );
     let (to_busy, to_gone) = (lab.hook(&busy.url("/")).await, lab.hook(&gone.url("/")).await);
     let running = lab.run("webhook", lab.hooks());
     lab.put(&to_busy, &[r#"{"n":1}"#]).await;
@@ -129,7 +134,7 @@ async fn a_receiver_is_left_alone_when_it_says_so() {
 /// T01, for webhooks: however it is written, resolved or redirected to.
 #[tokio::test]
 async fn no_webhook_leads_inwards() {
-    let (lab, inner) = (Lab::new().await, Receiver::start([]).await);
+    let (lab, inner) = (Lab::new().await, HookReceiver::start([]).await);
     let port = inner.address.port();
     let names = Names(vec![
         ("inner.example", "127.0.0.1"),
@@ -175,12 +180,38 @@ async fn no_webhook_leads_inwards() {
     assert_eq!(inner.connects(), 1);
 }
 
-/// G17: neither the secret nor what an address may hold is in an error that people are shown.
+/// Log lines in memory.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(text);
+        Ok(text.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// G17: neither the secret nor what an address may hold is in an error that people are shown, nor in a log at its most
+/// talkative, whatever other tests do meanwhile.
 #[tokio::test]
-async fn errors_show_neither_secret_nor_address() {
+async fn errors_and_logs_show_neither_secret_nor_address() {
+    let lines = Lines::default();
+    let writer = {
+        let lines = lines.clone();
+        move || lines.clone()
+    };
+    let talkative = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(writer);
+    tracing::subscriber::set_global_default(talkative.with_ansi(false).finish()).unwrap();
     let lab = Lab::new().await;
-    let silent =
-        Receiver::start([Reply::Silence, Reply::Reset, Reply::Status(500, ""), Reply::Status(410, "")]);
+    let silent = HookReceiver::start([
+        HookReply::Silence,
+        HookReply::Reset,
+        HookReply::Status(500, ""),
+        HookReply::Status(410, ""),
+    ]);
     let silent = silent.await;
     let refused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let urls = [
@@ -214,4 +245,8 @@ async fn errors_show_neither_secret_nor_address() {
     for (_, error) in &seen {
         assert!(!error.as_deref().unwrap().contains("canary"), "{error:?}");
     }
+    let log = String::from_utf8_lossy(&lines.0.lock()).into_owned();
+    assert!(log.contains("hyper"), "the log is talkative");
+    let told: Vec<_> = log.lines().filter(|line| line.contains("canary")).collect();
+    assert!(told.is_empty(), "{told:#?}");
 }

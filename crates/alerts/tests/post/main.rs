@@ -3,4 +3,3 @@
 mod carrying;
 mod hooks;
 mod lab;
-mod receiver;

@@ -6,3 +6,4 @@ mod harness;
 mod host_clock;
 mod symbols;
 mod telegram;
+mod webhook;

@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What it does with one request.
 #[derive(Debug, Clone)]
-pub enum Reply {
+pub enum HookReply {
     /// Answers with a status and headers.
     Status(u16, &'static str),
     /// Has read all of it and says nothing.
@@ -26,30 +26,35 @@ pub enum Reply {
 
 /// What came.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct HookRequest {
+    /// With its query.
     pub path: String,
+    /// By their names in small letters.
     pub headers: HashMap<String, String>,
+    /// As it came.
     pub body: String,
 }
 
 #[derive(Default)]
 struct Shared {
-    replies: Mutex<VecDeque<Reply>>,
-    requests: Mutex<Vec<Request>>,
+    replies: Mutex<VecDeque<HookReply>>,
+    requests: Mutex<Vec<HookRequest>>,
     connects: Mutex<usize>,
 }
 
-pub struct Receiver {
+/// A receiver of webhooks.
+pub struct HookReceiver {
+    /// Where it listens.
     pub address: SocketAddr,
     shared: Arc<Shared>,
     _stop: DropGuard,
 }
 
-impl Receiver {
+impl HookReceiver {
     /// Answers with these, one after the other, and then with 200.
-    pub async fn start(replies: impl IntoIterator<Item = Reply>) -> Receiver {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+    pub async fn start(replies: impl IntoIterator<Item = HookReply>) -> HookReceiver {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared::default());
         shared.replies.lock().extend(replies);
         let serving = shared.clone();
@@ -62,17 +67,20 @@ impl Receiver {
         };
         let stop = CancellationToken::new();
         tokio::spawn(stop.clone().run_until_cancelled_owned(serve));
-        Receiver { address, shared, _stop: stop.drop_guard() }
+        HookReceiver { address, shared, _stop: stop.drop_guard() }
     }
 
+    /// The address of a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub fn requests(&self) -> Vec<Request> {
+    /// Everything that came.
+    pub fn requests(&self) -> Vec<HookRequest> {
         self.shared.requests.lock().clone()
     }
 
+    /// How often somebody connected.
     pub fn connects(&self) -> usize {
         *self.shared.connects.lock()
     }
@@ -81,19 +89,19 @@ impl Receiver {
 async fn answer(mut stream: TcpStream, shared: &Shared) {
     let Some(request) = read(&mut stream).await else { return };
     shared.requests.lock().push(request);
-    let reply = shared.replies.lock().pop_front().unwrap_or(Reply::Status(200, ""));
+    let reply = shared.replies.lock().pop_front().unwrap_or(HookReply::Status(200, ""));
     match reply {
-        Reply::Status(status, headers) => {
+        HookReply::Status(status, headers) => {
             let text =
                 format!("HTTP/1.1 {status} So\r\n{headers}connection: close\r\ncontent-length: 2\r\n\r\nok");
             let _ = stream.write_all(text.as_bytes()).await;
         }
-        Reply::Silence => std::future::pending().await,
-        Reply::Reset => drop(stream.set_zero_linger()),
+        HookReply::Silence => std::future::pending().await,
+        HookReply::Reset => drop(stream.set_zero_linger()),
     }
 }
 
-async fn read(stream: &mut TcpStream) -> Option<Request> {
+async fn read(stream: &mut TcpStream) -> Option<HookRequest> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -109,5 +117,5 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
     let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Request { path, headers, body: String::from_utf8(body).ok()? })
+    Some(HookRequest { path, headers, body: String::from_utf8(body).ok()? })
 }
