@@ -132,10 +132,11 @@ pub(crate) async fn show(
     let owner = Owner::Key(authorise(&server, &headers).await?.id).to_string();
     let id = alert_id(path)?;
     let store = server.store()?;
-    let row = server.within(store.alert(id)).await?.filter(|row| row.owner == owner).ok_or(NO_ALERT)?;
-    let webhooks = webhooks(&server, &owner).await?;
+    // Messages first: of one that is shown as sent, the alert knows too.
     let filter = MessageFilter { alert_id: Some(id), ..MessageFilter::default() };
     let messages = server.within(store.messages(&filter, MESSAGES_MAX)).await?;
+    let row = server.within(store.alert(id)).await?.filter(|row| row.owner == owner).ok_or(NO_ALERT)?;
+    let webhooks = webhooks(&server, &owner).await?;
     let mut said = alerts::shown(&row, webhooks.get(&row.target));
     said["messages"] = messages.iter().map(message).collect();
     say::value(&said)

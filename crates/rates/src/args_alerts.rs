@@ -41,8 +41,9 @@ pub enum AlertsCommand {
 /// `rates alerts add`
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// What to wait for: BTC-USDT above 70000, ETH-USDT -5% in 1h, BTC-USDT 24h +10%, venue NAME down 5m.
-    #[arg(required = true, value_name = "ALERT", allow_hyphen_values = true)]
+    /// What to wait for: BTC-USDT above 70000, "ETH-USDT -5% in 1h", BTC-USDT 24h +10%, venue NAME down 5m. A minus
+    /// wants quotes around all of it.
+    #[arg(required = true, value_name = "ALERT")]
     pub line: Vec<String>,
     /// Which address is told.
     #[arg(long, value_name = "URL", required_unless_present_any = ["chat", "dry_run"], conflicts_with = "chat")]

@@ -237,8 +237,7 @@ fn alerts_are_added_listed_and_removed() {
         (done.status.code().unwrap(), text(&done.stdout), text(&done.stderr))
     };
     let hook = "https://hooks.example/in?token=canary";
-    let (code, out, said) =
-        run(&["add", "BTC-USDT", "-5%", "in", "1h", "repeat", "--webhook", hook, "--json"]);
+    let (code, out, said) = run(&["add", "BTC-USDT -5% in 1h repeat", "--webhook", hook, "--json"]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("alert 1: BTC-USDT -5% in 1h repeat"), "{said}");
     assert!(said.contains("0 times in the last 7 days"), "{said}");
