@@ -69,16 +69,6 @@ impl Setting {
         }
     }
 
-    /// Whether it is not to be woken now.
-    pub(crate) fn is_quiet(&self, now: Timestamp) -> bool {
-        let quiet = self.quiet.and_then(|(from, to)| {
-            let time_zone = self.zone.clone().or_else(|| "UTC".parse().ok())?;
-            let (from, to) = (TimeOfDay::from_minute(from)?, TimeOfDay::from_minute(to)?);
-            Some(Quiet { from, to, time_zone })
-        });
-        quiet.is_some_and(|quiet| quiet.held_until(now).is_some())
-    }
-
     /// The quotes that an asset named alone is shown in, the dearest first.
     fn quotes(&self, base: &Asset) -> Vec<Asset> {
         let usual: &[&str] = match (FIAT.contains(&base.as_str()), self.language) {

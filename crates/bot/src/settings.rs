@@ -88,16 +88,9 @@ impl Here<'_> {
         Ok(setting)
     }
 
-    /// Keeps settings; what depends on the time zone moves with it, and what waits for the end of quiet hours that are
-    /// none any more is sent.
+    /// Keeps settings; what depends on the time zone moves with it.
     async fn keep_setting(&self, setting: &Setting) -> Result<(), StoreAway> {
         self.keep(setting).await?;
-        let is_other = setting.quiet != self.setting.quiet || setting.zone != self.setting.zone;
-        if is_other && !setting.is_quiet(self.now) {
-            for target in [self.owner(), self.target()] {
-                self.world.surely(self.world.parts.store.release_messages(&target, self.now)).await?;
-            }
-        }
         if setting.zone != self.setting.zone { self.move_subscriptions(setting).await } else { Ok(()) }
     }
 
