@@ -163,7 +163,8 @@ mod tests {
         let value = serde_json::to_value(spec).unwrap();
         let mut members: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
         let mut known = MEMBERS.to_vec();
-        (members.sort_unstable(), known.sort_unstable());
+        members.sort_unstable();
+        known.sort_unstable();
         assert_eq!(members, known);
     }
 }

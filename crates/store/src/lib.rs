@@ -3,7 +3,8 @@
 //!
 //! # How to add a backend
 //! 1. Write `src/NAME.rs` (opening, errors), `src/NAME_schema.rs` (steps) and `src/NAME_watch.rs` (word of changes)
-//!    beside those of SQLite, and `src/NAME_tables.rs`: how a column is read as text, and the macro `tables!`.
+//!    beside those of SQLite, and `src/NAME_tables.rs`: how a column is read as text, and the macro `tables!`;
+//!    likewise `_orders`, `_alerts`, `_outbox`, `_chats`, `_subscriptions`, a macro each.
 //! 2. Put its steps into `migrations/NAME/`, the same numbers and names as beside it. All steps and the seed are one
 //!    transaction; a schema that is newer than the last step is refused.
 //! 3. Run the statements of `sql.rs`; where the backend needs other words, mend the text there so that all can.
