@@ -2,7 +2,7 @@
 //! It must not know how they are asked for.
 
 use crate::{Language, Names, phrase::Wanted};
-use alerts::{Quiet, TimeOfDay, ZoneName};
+use alerts::ZoneName;
 use board::{Board, Found};
 use market::{Asset, Pair, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -9,7 +9,7 @@ use crate::{
     texts::Texts,
     world::{StoreAway, World},
 };
-use alerts::{Target, ZoneName};
+use alerts::ZoneName;
 use market::{Pair, Timestamp};
 
 /// A chat in which something was said.

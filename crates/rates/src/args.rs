@@ -569,7 +569,11 @@ mod tests {
             assert!(help.starts_with("Example"), "{path} --help begins with {help:.40}");
             for line in text.lines().map(str::trim).filter(|line| line.starts_with("rates ")) {
                 let words = line.split("  #").next().unwrap_or(line).split(" | ").next().unwrap_or(line);
-                let words = words.split(" > ").next().unwrap_or(words).split_whitespace();
+                let words = words.split(" > ").next().unwrap_or(words);
+                // What stands between two quotes is one word, as a shell reads it.
+                let words = words.split('"').enumerate().flat_map(|(at, part)| {
+                    if at % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }
+                });
                 if let Err(error) = Cli::try_parse_from(words) {
                     panic!("{path}: {line}: {error}");
                 }
