@@ -218,7 +218,8 @@ fn value_now(server: &Server, pair: Option<&Pair>) -> Option<Price> {
 /// the same.
 async fn preview(server: &Server, store: &dyn Store, spec: &Spec) -> Option<u32> {
     let now = server.board().clock().now();
-    server.within(alerts::preview_days(store, spec, PREVIEW_DAYS, now)).await.ok().flatten()
+    let preview = server.within(alerts::preview_days(store, spec, PREVIEW_DAYS, now)).await.ok().flatten();
+    preview.map(|preview| preview.count)
 }
 
 /// An owner's webhooks, by target.

@@ -106,6 +106,11 @@ texts! {
     alert_expires,
     alert_urgent,
     alert_snoozed,
+    alert_past,
+    alert_past_once,
+    alert_past_never,
+    past_week,
+    past_shorter,
     alert_already_above,
     alert_already_below,
     alert_either,
@@ -269,6 +274,8 @@ pub(crate) struct Nouns {
     pub(crate) venue_where: Noun,
     pub(crate) chat: Noun,
     pub(crate) row: Noun,
+    /// How often: 3 раза.
+    pub(crate) time: Noun,
 }
 
 impl Language {

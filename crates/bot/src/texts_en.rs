@@ -18,6 +18,7 @@ pub(crate) const NOUNS: Nouns = Nouns {
     venue_where: noun("venue", "venues"),
     chat: noun("chat", "chats"),
     row: noun("row", "rows"),
+    time: noun("time", "times"),
 };
 
 pub(crate) const EN: Texts = Texts {
@@ -118,6 +119,11 @@ In any chat: {bot} btc",
     alert_expires: "Expires {date}.",
     alert_urgent: "Comes in quiet hours too.",
     alert_snoozed: "Silent until {date}.",
+    alert_past: "Would have fired {times} {when}.",
+    alert_past_once: "Would have fired once {when}.",
+    alert_past_never: "Would not have fired {when}.",
+    past_week: "in the last 7 days",
+    past_shorter: "in {span} of history",
     alert_already_above: "{base} is already above {threshold} ({price}). Fire now, or on the next cross?",
     alert_already_below: "{base} is already below {threshold} ({price}). Fire now, or on the next cross?",
     alert_either: "{pair} at {first} or at {second}?",

@@ -18,6 +18,7 @@ pub(crate) const NOUNS: Nouns = Nouns {
     venue_where: noun("площадке", "площадках", "площадках"),
     chat: noun("чат", "чата", "чатов"),
     row: noun("строка", "строки", "строк"),
+    time: noun("раз", "раза", "раз"),
 };
 
 pub(crate) const RU: Texts = Texts {
@@ -118,6 +119,11 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     alert_expires: "Истекает {date}.",
     alert_urgent: "Придёт и в тихие часы.",
     alert_snoozed: "Молчит до {date}.",
+    alert_past: "Сработал бы {times} {when}.",
+    alert_past_once: "Сработал бы 1 раз {when}.",
+    alert_past_never: "Не сработал бы ни разу {when}.",
+    past_week: "за последние 7 дней",
+    past_shorter: "за {span} истории",
     alert_already_above: "{base} уже выше {threshold} ({price}). Сработать сразу или при следующем пересечении?",
     alert_already_below: "{base} уже ниже {threshold} ({price}). Сработать сразу или при следующем пересечении?",
     alert_either: "{pair} на {first} или на {second}?",

@@ -70,7 +70,7 @@ async fn add_to(
 ) -> Outcome {
     let now = Clock::system().now();
     let preview = alerts::preview_days(&**store, &spec, PREVIEW_DAYS, now).await.map_err(Failure::store)?;
-    let preview = json!({"days": PREVIEW_DAYS, "count": preview});
+    let preview = json!({"days": PREVIEW_DAYS, "count": preview.map(|preview| preview.count)});
     let value = value_now(&args.server.url, &spec).await;
     let full = |what: &str, max: usize| {
         Failure::say(Exit::Failure, format!("the operator has {max} {what}, the limit; rates alerts list"))
@@ -134,8 +134,9 @@ fn tell(said: &Value, form: Form) -> Outcome {
     }
     match said["preview"]["count"].as_i64() {
         Some(count) => {
+            let times = if count == 1 { "time" } else { "times" };
             output::say(&format!(
-                "it would have fired {count} times in the last {PREVIEW_DAYS} days, repeating"
+                "it would have fired {count} {times} in the last {PREVIEW_DAYS} days, repeating"
             ));
         }
         None => output::say("candles do not tell how often it would have fired"),

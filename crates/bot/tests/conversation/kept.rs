@@ -5,7 +5,7 @@ use crate::{
     harness::{ANN, GROUP, IVAN, MEMBER},
     parts::{first_html, memory, parts, pressed, said},
 };
-use bot::{Act, ChatKind, ChatRef, Conversation, Said, Talk, What};
+use bot::{Act, ChatKind, ChatRef, Conversation, ConversationParts, Said, Talk, What};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -143,6 +143,23 @@ async fn without_a_store_rates_go_on_and_nothing_is_said_to_be_saved() {
         assert_eq!(first_html(&talk.hear(said(user, text)).await), answer, "{text}");
     }
     assert!(first_html(&talk.hear(said(ANN, "btc")).await).starts_with("<b>BTC/USDT  67,245.10</b>"));
+}
+
+/// An alert is saved and said to be, whatever candles tell and whenever they do.
+#[tokio::test]
+async fn what_candles_do_not_tell_at_once_is_left_out() {
+    let store = memory().await;
+    crate::market::fill(&*store).await;
+    let lines = async |within| {
+        let talk = Conversation::new(ConversationParts { past_within: within, ..parts(store.clone()) });
+        let answer = first_html(&talk.hear(said(ANN, "/alert SOL above 190")).await);
+        answer.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let told = lines(Duration::from_secs(60)).await;
+    assert_eq!(told[2..], ["Would have fired 5 times in the last 7 days."]);
+    let late = lines(Duration::ZERO).await;
+    assert_eq!((late.len(), &late[1]), (2, &told[1]));
+    assert_eq!(store.alerts_of("chat:1").await.unwrap().len(), 2);
 }
 
 #[tokio::test]
