@@ -540,6 +540,7 @@ macro_rules! contract {
             old_messages_are_forgotten_once_they_are_settled
             an_alert_that_is_removed_has_told_what_it_fired
             chats_are_kept_paused_resumed_and_paged
+            what_waited_for_a_paused_chat_is_due_when_it_is_resumed
             a_chat_that_is_forgotten_leaves_nothing
             a_chat_with_a_new_number_keeps_everything
             subscriptions_are_due_and_advance_with_their_message
