@@ -79,6 +79,8 @@ pub(crate) async fn add(
     let (id, webhook, is_new_secret) = match kept.map_err(|_| Problem::StoreUnavailable)? {
         Ok(Kept::Added { id, webhook, is_new_secret }) => (id, webhook, is_new_secret),
         Ok(Kept::TooManyAlerts) => {
+            // Nor does a key have any that was revoked meanwhile.
+            authorise(&server, &headers).await?;
             return Err(Problem::LimitReached(format!("this key has {ALERTS_MAX} open alerts, the limit")));
         }
         Ok(Kept::TooManyWebhooks) => {

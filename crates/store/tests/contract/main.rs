@@ -366,9 +366,9 @@ async fn keys_are_added_found_and_revoked(place: &dyn Place) {
     assert!(store.api_key_by_hash("AA").await.unwrap().is_none());
     assert!(store.api_key_by_hash("").await.unwrap().is_none());
 
-    assert!(store.revoke_api_key(first, at(8)).await.unwrap());
-    assert!(!store.revoke_api_key(first, at(9)).await.unwrap());
-    assert!(!store.revoke_api_key(second + 1, at(9)).await.unwrap());
+    assert_eq!(store.revoke_api_key(first, at(8)).await.unwrap(), Some(0));
+    assert_eq!(store.revoke_api_key(first, at(9)).await.unwrap(), None);
+    assert_eq!(store.revoke_api_key(second + 1, at(9)).await.unwrap(), None);
     assert!(store.api_key_by_hash("aa").await.unwrap().is_none());
     let keys = store.api_keys().await.unwrap();
     assert_eq!(
@@ -521,6 +521,8 @@ macro_rules! contract {
             of_many_who_want_a_lease_one_gets_it
             alerts_are_added_listed_changed_and_removed_by_their_owner
             an_owner_has_no_more_open_alerts_than_allowed_however_many_ask_at_once
+            a_key_that_is_revoked_leaves_no_alert_that_can_fire
+            a_key_that_is_revoked_while_it_adds_leaves_nothing_open
             alerts_are_read_in_pages
             firing_writes_the_alert_and_its_message_once
             of_two_engines_that_fire_the_same_alerts_one_fires_each
