@@ -12,8 +12,6 @@ pub trait House: Send + Sync {
     async fn broadcast(&self, html: &str) -> Result<u64, HouseError>;
     /// The newest lines of the log, the oldest first, without secrets.
     async fn log_lines(&self, count: usize) -> Vec<String>;
-    /// Reads again what can be read again while running (venue files, rows).
-    async fn reload(&self) -> Result<(), HouseError>;
     /// Whether the interface answers; `None` where this process does not know.
     async fn is_api_up(&self) -> Option<bool> {
         None

@@ -271,7 +271,7 @@ Prices in: {quote}",
 /sources_disable X · /sources_enable X — a venue's rows
 /broadcast TEXT — to every active chat
 /mute 1h — alerts of this chat are silent
-/reload — read venue files again
+/reload — read the database again: rows, venue files, policies
 /logs — the newest lines
 /version",
     admin_users: "{active} active, {paused} paused",
@@ -283,7 +283,7 @@ Prices in: {quote}",
     admin_broadcast_empty: "Write the text after the command: /broadcast TEXT",
     admin_muted: "💤 {alerts} silent until {date}.",
     admin_mute_hint: "For how long? Example: /mute 1h",
-    admin_reloaded: "🔄 Read again.",
+    admin_reloaded: "🔄 Reading again: {rows} of trade_info, venue files, policies.",
     admin_logs_none: "No lines kept.",
     admin_version: "rates {version}",
     admin_failed: "That did not work: {reason}",

@@ -271,7 +271,7 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
 /sources_disable X · /sources_enable X — строки площадки
 /broadcast ТЕКСТ — всем активным чатам
 /mute 1ч — алерты этого чата молчат
-/reload — перечитать файлы площадок
+/reload — перечитать из базы строки, файлы площадок и правила пар
 /logs — последние строки журнала
 /version",
     admin_users: "Активных: {active}, на паузе: {paused}",
@@ -283,7 +283,7 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     admin_broadcast_empty: "Напишите текст после команды: /broadcast ТЕКСТ",
     admin_muted: "💤 До {date} молчат: {alerts}.",
     admin_mute_hint: "На сколько? Пример: /mute 1ч",
-    admin_reloaded: "🔄 Перечитано.",
+    admin_reloaded: "🔄 Перечитываю trade_info ({rows}), файлы площадок и правила пар.",
     admin_logs_none: "Строк нет.",
     admin_version: "rates, версия {version}",
     admin_failed: "Не получилось: {reason}",

@@ -90,6 +90,9 @@ impl TradeInfo for LateStore {
     async fn remove_trade_row(&self, id: i64) -> Result<bool, StoreError> {
         self.opened()?.remove_trade_row(id).await
     }
+    async fn read_again(&self) -> Result<(), StoreError> {
+        self.opened()?.read_again().await
+    }
 }
 
 #[async_trait]

@@ -277,6 +277,9 @@ pub trait TradeInfo: Send + Sync {
     ) -> Result<bool, StoreError>;
     /// Removes a row; `false` if there was none.
     async fn remove_trade_row(&self, id: i64) -> Result<bool, StoreError>;
+    /// Everybody who follows rows, venue files and policies, in whatever process, reads them again: for what was written
+    /// past the triggers that tell of changes (a bulk load with triggers off, say).
+    async fn read_again(&self) -> Result<(), StoreError>;
 }
 
 /// Venue files that were added at run time.

@@ -23,9 +23,9 @@ pub(crate) fn venue_name(venue: &Option<VenueId>) -> String {
     venue.as_ref().map(|v| v.as_str().to_owned()).unwrap_or_default()
 }
 
-/// The traits of the tables for a store with a `pool`, `read`, `write`, `begin_alone`, `lock_too` and `notices`; beside it stands
-/// `text(&row, column)`, and `$now` is the time of its database in milliseconds. A macro, because the same in generic
-/// words would be mostly bounds.
+/// The traits of the tables for a store with a `pool`, `read`, `write`, `begin_alone`, `lock_too` and `notices`; beside it
+/// stand `text(&row, column)` and `READ_AGAIN`, which its followers take for a change, and `$now` is the time of its
+/// database in milliseconds. A macro, because the same in generic words would be mostly bounds.
 macro_rules! tables {
     ($store:ty, $database:ty, $row:ty, $now:literal) => {
         use crate::alert_sql::CLOSE_ALL;
@@ -147,6 +147,10 @@ macro_rules! tables {
             async fn remove_trade_row(&self, id: i64) -> Result<bool, StoreError> {
                 let remove = sqlx::query(sql::REMOVE_TRADE_ROW).bind(id);
                 Ok(self.write(DUPLICATE_ROW, remove.execute(&self.pool)).await?.rows_affected() > 0)
+            }
+
+            async fn read_again(&self) -> Result<(), StoreError> {
+                self.write("", sqlx::query(READ_AGAIN).execute(&self.pool)).await.map(drop)
             }
         }
 

@@ -56,10 +56,6 @@ impl House for Rooms {
         vec!["older".to_owned(), "newer <b>&".to_owned()]
     }
 
-    async fn reload(&self) -> Result<(), HouseError> {
-        self.inner.reload().await
-    }
-
     async fn is_api_up(&self) -> Option<bool> {
         Some(true)
     }

@@ -2,7 +2,7 @@
 //! It must not repeat what the dialogues show.
 
 use crate::{
-    harness::{ANN, GROUP, IVAN, MEMBER},
+    harness::{ANN, BOSS, GROUP, IVAN, MEMBER},
     parts::{first_html, memory, parts, pressed, said},
 };
 use bot::{Act, ChatKind, ChatRef, Conversation, ConversationParts, Said, Talk, What};
@@ -213,4 +213,19 @@ async fn word_of_chats_is_kept() {
     talk.hear(now(What::Migrated { to: 77 })).await;
     assert_eq!(store.chat(ANN).await.unwrap(), None);
     assert!(store.chat(77).await.unwrap().is_some());
+}
+
+/// `/reload`: whoever follows the rows reads them again, though nobody told of a change; an operator's alone.
+#[tokio::test]
+async fn reload_makes_everybody_read_the_rows_again() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    let mut changes = store.changes();
+    let refused = first_html(&talk.hear(said(ANN, "/reload")).await);
+    assert_eq!(refused, "This command is for the operator of the bot.");
+    let unasked = tokio::time::timeout(Duration::from_millis(600), changes.changed()).await;
+    assert!(unasked.is_err(), "nobody was asked to read anything");
+    let answer = first_html(&talk.hear(said(BOSS, "/reload")).await);
+    assert_eq!(answer, "🔄 Reading again: 0 rows of trade_info, venue files, policies.");
+    tokio::time::timeout(Duration::from_secs(60), changes.changed()).await.expect("a word of it").unwrap();
 }

@@ -24,9 +24,6 @@ impl House for Nobody {
     async fn log_lines(&self, _count: usize) -> Vec<String> {
         Vec::new()
     }
-    async fn reload(&self) -> Result<(), HouseError> {
-        Err(HouseError::Unsupported)
-    }
 }
 
 pub fn parts(store: Arc<dyn Store>) -> ConversationParts {

@@ -3,10 +3,12 @@
 
 mod alerts;
 mod chats;
+mod keys;
 mod outbox;
 mod recorded;
 
 use alerts::*;
+use keys::*;
 use async_trait::async_trait;
 use chats::*;
 use market::{Timestamp, VenueId};
@@ -309,7 +311,13 @@ async fn changes_by_anybody_are_seen_within_a_second(place: &dyn Place) {
     store.remove_trade_row(id).await.unwrap();
     seen_within_a_second(changes).await;
 
+    // Whoever asks for it: in another process, too, and though nothing has changed.
     let other = open(place).await;
+    for asked in [&store, &other] {
+        let changes = store.changes();
+        asked.read_again().await.unwrap();
+        seen_within_a_second(changes).await;
+    }
     let changes = store.changes();
     other.put_venue_file(&VenueFile { name: "gamma".into(), text: "text".into() }, at(1)).await.unwrap();
     seen_within_a_second(changes).await;
@@ -354,27 +362,6 @@ async fn venue_files_are_put_replaced_and_removed(place: &dyn Place) {
     assert!(store.remove_venue_file("alpha").await.unwrap());
     assert!(!store.remove_venue_file("alpha").await.unwrap());
     assert_eq!(store.venue_files().await.unwrap().len(), 1);
-}
-
-async fn keys_are_added_found_and_revoked(place: &dyn Place) {
-    let store = open(place).await;
-    let first = store.add_api_key("ci", "aa", at(5)).await.unwrap();
-    let second = store.add_api_key("ci", "bb", at(6)).await.unwrap();
-    assert_eq!(conflict(store.add_api_key("again", "aa", at(7)).await), "this key is already known");
-    let key = store.api_key_by_hash("aa").await.unwrap().unwrap();
-    assert_eq!((key.id, key.name.as_str(), key.created_at, key.revoked_at), (first, "ci", at(5), None));
-    assert!(store.api_key_by_hash("AA").await.unwrap().is_none());
-    assert!(store.api_key_by_hash("").await.unwrap().is_none());
-
-    assert_eq!(store.revoke_api_key(first, at(8)).await.unwrap(), Some(0));
-    assert_eq!(store.revoke_api_key(first, at(9)).await.unwrap(), None);
-    assert_eq!(store.revoke_api_key(second + 1, at(9)).await.unwrap(), None);
-    assert!(store.api_key_by_hash("aa").await.unwrap().is_none());
-    let keys = store.api_keys().await.unwrap();
-    assert_eq!(
-        keys.iter().map(|k| (k.id, k.revoked_at)).collect::<Vec<_>>(),
-        [(first, Some(at(8))), (second, None)]
-    );
 }
 
 async fn a_newer_schema_is_refused_and_left_alone(place: &dyn Place) {
