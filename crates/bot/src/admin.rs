@@ -54,10 +54,6 @@ impl Here<'_> {
         }
     }
 
-    fn failed(&self, error: &HouseError) -> Vec<Act> {
-        self.say_filled(self.t().admin_failed, &[("reason", &error.to_string())])
-    }
-
     /// Whoever follows rows, venue files and policies reads them again: changes that were made past the triggers, which
     /// tell of all others within a second. How many rows there are.
     async fn reload(&self) -> Result<usize, StoreAway> {
@@ -108,7 +104,9 @@ impl Here<'_> {
                 let chats = self.language().count(count, |n| &n.chat);
                 self.say_filled(self.t().admin_broadcast, &[("chats", &chats)])
             }
-            Err(error) => self.failed(&error),
+            Err(HouseError::Busy) => self.say(self.t().admin_broadcast_busy),
+            Err(HouseError::Unavailable(_)) => self.not_saved(),
+            Err(HouseError::Unsupported) => self.say(self.t().admin_failed),
         }
     }
 

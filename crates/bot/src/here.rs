@@ -79,7 +79,9 @@ impl<'a> Here<'a> {
         match self.world.parts.house.rules_chat(self.chat.id, user.id).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.t().group_admins_only),
-            Err(HouseError::Unavailable(_) | HouseError::Unsupported) => Err(self.t().group_unsure),
+            Err(HouseError::Unavailable(_) | HouseError::Busy | HouseError::Unsupported) => {
+                Err(self.t().group_unsure)
+            }
         }
     }
 

@@ -24,6 +24,9 @@ pub enum HouseError {
     /// Not now: trying again may help.
     #[error("not now: {0}")]
     Unavailable(String),
+    /// The last one is not done yet.
+    #[error("the last one is not done yet")]
+    Busy,
     /// This process has no such thing.
     #[error("this process cannot do that")]
     Unsupported,
@@ -32,6 +35,6 @@ pub enum HouseError {
 impl HouseError {
     /// Whether trying again may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, HouseError::Unavailable(_))
+        matches!(self, HouseError::Unavailable(_) | HouseError::Busy)
     }
 }

@@ -252,6 +252,7 @@ texts! {
     admin_no_rows,
     admin_no_venue,
     admin_broadcast,
+    admin_broadcast_busy,
     admin_broadcast_empty,
     admin_muted,
     admin_mute_hint,
@@ -360,6 +361,45 @@ mod tests {
         for (count, ru, en) in expected {
             assert_eq!(Language::Ru.count(count, |n| &n.alert), ru);
             assert_eq!(Language::En.count(count, |n| &n.alert), en);
+        }
+    }
+
+    /// B2: every noun, in the forms that its counts take.
+    #[test]
+    fn every_noun_is_declined() {
+        let nouns: [(fn(&Nouns) -> &Noun, [&str; 3], [&str; 2]); 8] = [
+            (|n| &n.venue, ["площадка", "площадки", "площадок"], ["venue", "venues"]),
+            (|n| &n.pair, ["пара", "пары", "пар"], ["pair", "pairs"]),
+            (|n| &n.alert, ["алерт", "алерта", "алертов"], ["alert", "alerts"]),
+            (
+                |n| &n.old_request,
+                ["старый запрос", "старых запроса", "старых запросов"],
+                ["old request", "old requests"],
+            ),
+            (|n| &n.venue_where, ["площадке", "площадках", "площадках"], ["venue", "venues"]),
+            (|n| &n.chat, ["чат", "чата", "чатов"], ["chat", "chats"]),
+            (|n| &n.row, ["строка", "строки", "строк"], ["row", "rows"]),
+            (|n| &n.time, ["раз", "раза", "раз"], ["time", "times"]),
+        ];
+        for (noun, [ru_one, ru_few, ru_many], [en_one, en_many]) in nouns {
+            for (count, shown, ru) in [
+                (0, "0", ru_many),
+                (1, "1", ru_one),
+                (2, "2", ru_few),
+                (5, "5", ru_many),
+                (11, "11", ru_many),
+                (21, "21", ru_one),
+                (1501, "1\u{a0}501", ru_one),
+            ] {
+                assert_eq!(Language::Ru.count(count, noun), format!("{shown} {ru}"));
+                let en = if count == 1 { en_one } else { en_many };
+                assert_eq!(Language::En.count(count, noun), format!("{} {en}", shown.replace('\u{a0}', ",")));
+            }
+        }
+        for (count, of) in
+            [(1, "1 площадки"), (2, "2 площадок"), (11, "11 площадок"), (1501, "1\u{a0}501 площадки")]
+        {
+            assert_eq!(Language::Ru.of_total(count, |n| &n.venue), of);
         }
     }
 }

@@ -24,7 +24,7 @@ async fn buttons_of_what_is_gone_are_answered_politely() {
         assert_eq!(talk.hear(pressed(user, "w:1:m", None)).await, [toast(text)]);
     }
     // What fired stays to be read when its alert is deleted.
-    assert_eq!(talk.hear(pressed(ANN, "w:1:f", Some(5))).await, [toast("It is armed")]);
+    assert_eq!(talk.hear(pressed(ANN, "w:1:f", Some(5))).await, [toast("It is armed already")]);
     assert_eq!(talk.hear(pressed(ANN, "x:1:f", Some(5))).await, [toast("Deleted"), none.clone()]);
     assert_eq!(
         talk.hear(pressed(ANN, "x:1:f", Some(5))).await,

@@ -8,9 +8,9 @@ mod outbox;
 mod recorded;
 
 use alerts::*;
-use keys::*;
 use async_trait::async_trait;
 use chats::*;
+use keys::*;
 use market::{Timestamp, VenueId};
 use outbox::*;
 use recorded::*;
