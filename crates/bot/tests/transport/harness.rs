@@ -61,7 +61,7 @@ impl Talk for Parrot {
                 Vec::new()
             }
             What::Unblocked => {
-                store.unwrap().resume_chat(chat).await.unwrap();
+                store.unwrap().resume_chat(chat, said.at).await.unwrap();
                 Vec::new()
             }
             _ => Vec::new(),
@@ -151,6 +151,12 @@ impl World {
             seen_at: now,
         };
         self.store.put_chat(&row).await.unwrap();
+    }
+
+    /// The same parts, but for where Telegram is thought to be.
+    pub fn parts_at(&self, url: &str) -> Transport {
+        let client = client(url, Pace::TELEGRAM.faster(20), Duration::from_secs(5));
+        Transport { client, ..self.parts.clone() }
     }
 
     /// Starts talking; ends with the world, or by the token.

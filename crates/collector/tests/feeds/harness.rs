@@ -105,6 +105,10 @@ impl TradeInfo for TestStore {
     async fn remove_trade_row(&self, _: i64) -> Result<bool, StoreError> {
         Ok(false)
     }
+    async fn read_again(&self) -> Result<(), StoreError> {
+        self.changes.send_modify(|count| *count += 1);
+        Ok(())
+    }
 }
 
 #[async_trait]
