@@ -9,11 +9,11 @@ demo:           ## everything on simulated venues, without a network
 
 test:           ## every test; the tidy test is one of them
 	scripts/servers.sh
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 soak:           ## the same tests at the counts that are promised: ten minutes of kills and more; about half an hour
 	scripts/servers.sh
-	RATES_SOAK=1 cargo test --workspace --locked
+	RATES_SOAK=1 cargo test --workspace --locked --no-fail-fast
 
 check:          ## what CI runs
 	.ci/run

@@ -36,6 +36,7 @@ fn slot(pair: Pair, demo: bool) -> Option<Arc<Slot>> {
         low: None,
         high: None,
         changes_at: None,
+        is_cached: false,
     };
     let answer = ArcSwap::new(Arc::new(body::answer(rate, demo)));
     Some(Arc::new(Slot { pair, answer, was_fresh: AtomicBool::new(false) }))

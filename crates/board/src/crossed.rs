@@ -176,5 +176,6 @@ pub(crate) fn gone(pair: &Pair) -> Rate {
         low: None,
         high: None,
         changes_at: None,
+        is_cached: false,
     }
 }

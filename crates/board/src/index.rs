@@ -203,7 +203,7 @@ impl Quoted for Graph<'_> {
 /// Marks that a pair has been fresh.
 pub(crate) fn mark_fresh(slot: &Slot) {
     let rate = &slot.answer.load().rate;
-    if rate.state == RateState::Fresh && !rate.is_cached() {
+    if rate.state == RateState::Fresh && !rate.is_cached {
         slot.was_fresh.store(true, Ordering::Relaxed);
     }
 }

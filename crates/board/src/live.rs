@@ -267,7 +267,7 @@ impl Board {
         let was_fresh = |pair: &Pair| {
             let slot = self.index.read().by_pair.get(pair).cloned();
             slot.is_some_and(|s| s.was_fresh.load(Ordering::Relaxed))
-                || self.answer(pair).is_some_and(|a| a.rate.state == RateState::Fresh && !a.rate.is_cached())
+                || self.answer(pair).is_some_and(|a| a.rate.state == RateState::Fresh && !a.rate.is_cached)
         };
         pairs.iter().all(was_fresh)
     }

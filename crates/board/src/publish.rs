@@ -35,7 +35,7 @@ impl Board {
         for id in &marked {
             let Some(made) = table.make(*id, now) else { continue };
             let (state, is_old) = (made.rate.state, is_too_old(&made.rate));
-            let is_cached = made.rate.is_cached();
+            let is_cached = made.rate.is_cached;
             if let Some(at) = made.rate.changes_at {
                 table.schedule(*id, at);
             }

@@ -2,7 +2,7 @@
 //! It must not know other pairs, nor when it is made anew.
 
 use crate::{Options, index::Slot, policy::Policy, venues::Venue};
-use market::{Guard, Limits, Made, Pair, Quoting, Source, Timestamp, VenueId};
+use market::{Feed, Guard, Limits, Made, Pair, Quoting, Source, Timestamp, VenueId};
 use std::{collections::HashMap, sync::Arc};
 
 /// One venue's part in one pair.
@@ -12,7 +12,7 @@ pub(crate) struct Quoter {
     pub(crate) source: Source,
     pub(crate) guard: Guard,
     pub(crate) limits: Limits,
-    pub(crate) is_down: bool,
+    pub(crate) feed: Feed,
     pub(crate) is_gone: bool,
     pub(crate) is_unnamed: bool,
     /// Its row was switched off, removed or made another: what it said counts no more, until it is named again.
@@ -106,7 +106,7 @@ impl Row {
                     source: Source::default(),
                     guard: Guard::default(),
                     limits: options.limits(),
-                    is_down: false,
+                    feed: Feed::Good,
                     is_gone: false,
                     is_unnamed: false,
                     is_withdrawn: false,
@@ -148,7 +148,7 @@ impl Row {
                     }
                 }),
                 is_suspect: q.guard.is_suspect(),
-                is_down: q.is_down,
+                feed: q.feed,
                 is_excluded: q.is_gone
                     || q.is_withdrawn
                     || (only.venue.is_none() && policy.is_some_and(|p| !p.permits(&q.venue))),
@@ -176,9 +176,9 @@ impl Quoter {
         let limits = Limits { stale_after_ms, expire_after_ms: expire_after_ms.max(stale_after_ms) };
         let is_unnamed = venue.is_unnamed(pair);
         let is_withdrawn = venue.is_withdrawn(pair) || (self.is_withdrawn && word.is_none());
-        let new = (limits, venue.is_down(pair), venue.is_gone(pair), is_unnamed, is_withdrawn);
-        let is_new = new != (self.limits, self.is_down, self.is_gone, self.is_unnamed, self.is_withdrawn);
-        (self.limits, self.is_down, self.is_gone, self.is_unnamed, self.is_withdrawn) = new;
+        let new = (limits, venue.feed(pair), venue.is_gone(pair), is_unnamed, is_withdrawn);
+        let is_new = new != (self.limits, self.feed, self.is_gone, self.is_unnamed, self.is_withdrawn);
+        (self.limits, self.feed, self.is_gone, self.is_unnamed, self.is_withdrawn) = new;
         is_new
     }
 }

@@ -1,7 +1,7 @@
 //! How venues are doing: every collector's word merged, and what it means for each pair.
 //! It must not know the ticks.
 
-use market::{ConnectionState, PairState, PairStatus, RowStatus, Timestamp, VenueId, VenueStatus};
+use market::{ConnectionState, Feed, PairState, PairStatus, RowStatus, Timestamp, VenueId, VenueStatus};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
@@ -120,12 +120,16 @@ impl Venue {
         if is_same { Names::Same } else { Names::Other }
     }
 
-    /// Whether the venue's feed of a pair is known not to be live. A venue of which no collector ever spoke is
-    /// judged by its ticks alone.
-    pub(crate) fn is_down(&self, pair: &market::Pair) -> bool {
+    /// What is known of the venue's feed of a pair. A venue of which no collector ever spoke is judged by its ticks
+    /// alone.
+    pub(crate) fn feed(&self, pair: &market::Pair) -> Feed {
         let is_bad =
             self.pairs.get(pair).is_some_and(|w| !matches!(w.state, PairState::Live | PairState::Waiting));
-        self.was_heard() && (self.is_unknown || !self.is_live || is_bad)
+        match self.was_heard() {
+            true if self.is_unknown => Feed::Unheard,
+            true if !self.is_live || is_bad => Feed::Down,
+            _ => Feed::Good,
+        }
     }
 
     /// Whether the venue, by its collectors' word, does not quote the pair: switched off, or unknown there.

@@ -182,6 +182,7 @@ pub fn cross<L: AsRef<Rate>>(pair: &Pair, steps: &[Step<L>]) -> Option<Rate> {
         low: None,
         high: None,
         changes_at: rates().filter_map(|(r, _)| r.changes_at).min(),
+        is_cached: rates().any(|(r, _)| r.is_cached),
     })
 }
 

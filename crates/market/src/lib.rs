@@ -19,7 +19,7 @@ mod wide;
 pub use asset::{Asset, AssetError};
 pub use cross::{LEGS_MAX, Quoted, Step, convert, convert_by, cross, merge_degraded, route};
 pub use guard::Guard;
-pub use make::{Limits, Made, Part, Quoting, Value, make, view};
+pub use make::{Feed, Limits, Made, Part, Quoting, Value, make, view};
 pub use newest::Newest;
 pub use pair::{Pair, PairError, PairSpec};
 pub use price::{Price, PriceError, Sign};

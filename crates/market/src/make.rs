@@ -25,10 +25,22 @@ pub struct Quoting<'a> {
     pub limits: Limits,
     /// Whether its value is a jump that is not confirmed; counts only where it stands alone.
     pub is_suspect: bool,
-    /// Whether its feed is known not to be live.
-    pub is_down: bool,
+    /// What is known of its feed.
+    pub feed: Feed,
     /// Whether it is left out: by the pair's policy, or since the venue does not quote the pair any more.
     pub is_excluded: bool,
+}
+
+/// What is known of a venue's feed of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Feed {
+    /// Nothing that speaks against it.
+    #[default]
+    Good,
+    /// It is known not to be live.
+    Down,
+    /// Nobody tells of it any more: its collector is dead, or the way from there.
+    Unheard,
 }
 
 /// What became of a venue's tick.
@@ -178,7 +190,7 @@ pub fn make(pair: &Pair, venues: &[Quoting<'_>], sources_min: u32, now: Timestam
         all.retain(|(_, v)| rank(v.state) == best);
         fill(&mut rate, all, venues, &mut parts, now);
     }
-    rate.degraded = degraded(&rate, venues, &parts, sources_min, now);
+    degrade(&mut rate, venues, &parts, sources_min, now);
     Some(Made { rate, parts })
 }
 
@@ -209,6 +221,7 @@ fn empty(pair: &Pair, state: RateState, newest: Option<&Seen>, changes_at: Optio
         low: None,
         high: None,
         changes_at,
+        is_cached: false,
     }
 }
 
@@ -337,32 +350,29 @@ pub(crate) fn percent(part: Decimal, whole: Decimal) -> Option<Decimal> {
     Some(ratio.round_dp(4).normalize())
 }
 
-/// What is not as it should be, in the order of the contract.
-fn degraded(
-    rate: &Rate,
-    venues: &[Quoting<'_>],
-    parts: &[Part],
-    sources_min: u32,
-    now: Timestamp,
-) -> Vec<String> {
+/// Says what is not as it should be, in the order of the contract.
+fn degrade(rate: &mut Rate, venues: &[Quoting<'_>], parts: &[Part], sources_min: u32, now: Timestamp) {
     let mut words = Vec::new();
-    let (mut used, mut cached, mut skewed) = (0u32, 0u32, false);
+    let (mut used, mut cached, mut kept, mut skewed) = (0u32, 0u32, 0u32, false);
     for (venue, part) in venues.iter().zip(parts) {
         let is_old =
             matches!(part, Part::Stale | Part::Expired) || (part.is_used() && rate.state == RateState::Stale);
-        if *part != Part::Excluded && (venue.is_down || is_old) {
+        if *part != Part::Excluded && (venue.feed != Feed::Good || is_old) {
             words.push(format!("venue_down:{}", venue.venue));
         }
         if part.is_used()
             && let Some(value) = venue.source.value(venue.limits, now)
         {
             used += 1;
-            cached += u32::from(value.seen.flags.contains(Flag::Cached));
+            let is_cached = value.seen.flags.contains(Flag::Cached);
+            cached += u32::from(is_cached);
+            kept += u32::from(is_cached || venue.feed == Feed::Unheard);
             skewed |= value.seen.flags.contains(Flag::ClockSkew);
         }
     }
     words.sort_unstable();
-    if used > 0 && used == cached {
+    rate.is_cached = used > 0 && used == cached;
+    if used > 0 && used == kept {
         words.push(CACHE_ONLY.to_owned());
     }
     if sources_min > 1 && used < sources_min {
@@ -371,7 +381,7 @@ fn degraded(
     if skewed {
         words.push("clock_skew".to_owned());
     }
-    words
+    rate.degraded = words;
 }
 
 /// One venue's part in a rate, for `explain`.

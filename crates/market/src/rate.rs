@@ -113,14 +113,10 @@ pub struct Rate {
     pub high: Option<Price>,
     /// When the state changes by time alone, if nothing else happens.
     pub changes_at: Option<Timestamp>,
-}
-
-impl Rate {
     /// Whether it, or a leg of it, rests on the cache alone: no venue has said it since the start.
-    pub fn is_cached(&self) -> bool {
-        self.degraded.iter().any(|word| word == CACHE_ONLY)
-    }
+    pub is_cached: bool,
 }
 
-/// The word in `degraded` for a rate that rests on the cache alone.
+/// The word in `degraded` for a rate that rests on what was kept: on the cache alone, or on ticks of venues of whose
+/// feeds nobody tells any more.
 pub(crate) const CACHE_ONLY: &str = "cache_only";

@@ -2,8 +2,8 @@
 //! It must not know a board; its rates are written by hand.
 
 use market::{
-    Asset, Basis, Flags, Limits, Pair, Price, Quoted, Quoting, Rate, Sequence, Sign, Source, Step, Tick,
-    Timestamp, VenueId, convert, convert_by, cross, make, route,
+    Asset, Basis, Feed, Flags, Limits, Pair, Price, Quoted, Quoting, Rate, Sequence, Sign, Source, Step,
+    Tick, Timestamp, VenueId, convert, convert_by, cross, make, route,
 };
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -76,7 +76,7 @@ fn rate(line: &str) -> Rate {
             source: &source,
             limits,
             is_suspect: false,
-            is_down: false,
+            feed: Feed::Good,
             is_excluded: false,
         })
         .collect();

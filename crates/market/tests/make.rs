@@ -2,8 +2,8 @@
 //! It must not know how a board keeps its ticks.
 
 use market::{
-    Flag, Flags, Limits, Made, Pair, Price, Quoting, RateState, Sequence, Source, Tick, Timestamp, VenueId,
-    make,
+    Feed, Flag, Flags, Limits, Made, Pair, Price, Quoting, RateState, Sequence, Source, Tick, Timestamp,
+    VenueId, make,
 };
 
 const LIMITS: Limits = Limits { stale_after_ms: 30_000, expire_after_ms: 300_000 };
@@ -16,7 +16,7 @@ struct Told {
     age_ms: i64,
     flags: Flags,
     suspect: bool,
-    down: bool,
+    feed: Feed,
     excluded: bool,
 }
 
@@ -67,7 +67,7 @@ fn made_with(told: &[Told], sources_min: u32) -> Made {
             source,
             limits: LIMITS,
             is_suspect: t.suspect,
-            is_down: t.down,
+            feed: t.feed,
             is_excluded: t.excluded,
         })
         .collect();
@@ -199,7 +199,7 @@ fn a_living_book_stands_in_for_a_trade_that_is_too_old() {
             source,
             limits: LIMITS,
             is_suspect: false,
-            is_down: false,
+            feed: Feed::Good,
             is_excluded: false,
         };
         say(&make(&pair, &[quoting], 1, now()).unwrap())
@@ -221,7 +221,7 @@ fn what_is_not_as_it_should_be_is_said() {
     check(std::slice::from_ref(&cached), "Fresh Last 100 - -/- -..- [\"cache_only\"] used");
     check(&[cached.clone(), last("100")], "Fresh Last 100 0 -/- -..- [] used,used");
     check(std::slice::from_ref(&skewed), "Fresh Last 100 - -/- -..- [\"clock_skew\"] used");
-    check(&[Told { down: true, ..last("100") }], "Fresh Last 100 - -/- -..- [\"venue_down:v0\"] used");
+    check(&[Told { feed: Feed::Down, ..last("100") }], "Fresh Last 100 - -/- -..- [\"venue_down:v0\"] used");
     check(&[Told { suspect: true, ..last("100") }], "Suspect Last 100 - -/- -..- [] suspect");
     check(
         &[Told { suspect: true, ..last("100") }, last("101")],
@@ -231,12 +231,18 @@ fn what_is_not_as_it_should_be_is_said() {
         &[Told { suspect: true, ..old("100", 40_000) }],
         "Stale Last 100 - -/- -..- [\"venue_down:v0\"] suspect",
     );
-    let out = Told { excluded: true, down: true, ..last("50") };
+    let out = Told { excluded: true, feed: Feed::Down, ..last("50") };
     check(&[out, last("100")], "Fresh Last 100 - -/- -..- [] excluded,used");
-    let made = made_with(&[Told { down: true, ..cached }], 2);
+    let made = made_with(&[Told { feed: Feed::Down, ..cached }], 2);
     assert_eq!(made.rate.degraded, ["venue_down:v0", "cache_only", "few_sources"]);
     let made = made_with(&[last("100"), skewed], 3);
     assert_eq!(made.rate.degraded, ["few_sources", "clock_skew"]);
+    let unheard = Told { feed: Feed::Unheard, ..last("100") };
+    check(
+        std::slice::from_ref(&unheard),
+        "Fresh Last 100 - -/- -..- [\"venue_down:v0\", \"cache_only\"] used",
+    );
+    check(&[unheard, last("100")], "Fresh Last 100 0 -/- -..- [\"venue_down:v0\"] used,used");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! It must not know a board.
 
 use market::{
-    Flags, Limits, Pair, Price, Quoting, Rate, RateState, Sequence, Sign, Source, Tick, Timestamp, VenueId,
-    make,
+    Feed, Flags, Limits, Pair, Price, Quoting, Rate, RateState, Sequence, Sign, Source, Tick, Timestamp,
+    VenueId, make,
 };
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -75,7 +75,7 @@ fn rate(values: &[i64]) -> Rate {
             source,
             limits: LIMITS,
             is_suspect: false,
-            is_down: false,
+            feed: Feed::Good,
             is_excluded: false,
         })
         .collect();

@@ -145,6 +145,9 @@ impl Leases for LateStore {
     async fn release_lease(&self, name: &str, holder: &str) -> Result<bool, StoreError> {
         self.opened()?.release_lease(name, holder).await
     }
+    async fn forget_lease(&self, name: &str) -> Result<bool, StoreError> {
+        self.opened()?.forget_lease(name).await
+    }
     async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
         self.opened()?.leases().await
     }

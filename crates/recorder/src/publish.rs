@@ -96,7 +96,7 @@ impl<'a> Publisher<'a> {
         for pair in self.changed.drain() {
             let Some(answer) = self.parts.board.answer(&pair) else { continue };
             // What only the cache vouches for may be older than what a recorder before us has published.
-            if answer.rate.is_cached() {
+            if answer.rate.is_cached {
                 continue;
             }
             let mut body = answer.body.to_vec();

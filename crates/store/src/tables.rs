@@ -295,6 +295,11 @@ macro_rules! tables {
                 Ok(self.write("", release.execute(&self.pool)).await?.rows_affected() > 0)
             }
 
+            async fn forget_lease(&self, name: &str) -> Result<bool, StoreError> {
+                let forget = sqlx::query(sql::forget_lease!($now)).bind(name);
+                Ok(self.write("", forget.execute(&self.pool)).await?.rows_affected() > 0)
+            }
+
             async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
                 let rows = self.read(sqlx::query(sql::leases!($now)).fetch_all(&self.pool)).await?;
                 let lease = |row: &$row| {

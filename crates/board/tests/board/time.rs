@@ -73,7 +73,7 @@ async fn a_silent_collector_makes_its_venue_unknown() {
     assert_eq!(lab.read("BTC-USD"), "Fresh 101 []");
     lab.pass(100).await;
     assert!(lab.board.venues()[0].unknown);
-    assert_eq!(lab.read("BTC-USD"), "Fresh 101 [\"venue_down:v1\"]");
+    assert_eq!(lab.read("BTC-USD"), "Fresh 101 [\"venue_down:v1\", \"cache_only\"]");
     assert_eq!(
         lab.events().await,
         [

@@ -76,6 +76,12 @@ pub fn encrypted() -> &'static Encrypted {
             "ssl_options.verify = verify_none".to_owned(),
         ];
         let server = RabbitMq::start_with(&lines.each_ref().map(String::as_str)).unwrap();
+        // It opens this port after the plain one, by which it is seen to have started.
+        let opened = (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            std::net::TcpStream::connect(("127.0.0.1", port.number)).is_ok()
+        });
+        assert!(opened, "the encrypted port did not open");
         Encrypted { server, port: port.number, ca, _port: port }
     })
 }

@@ -4,7 +4,9 @@
 use crate::lab::{batch, encrypted, prefix, soon, tick};
 use broker::{Broker, BrokerHealth, Delivery, Options};
 use std::sync::Arc;
+use std::time::Duration;
 use testkit::servers::TestCa;
+use testkit::until;
 
 async fn open(host: &str, roots: Option<&str>) -> Arc<dyn Broker> {
     let url = format!("amqps://guest:guest@{host}:{}/%2f", encrypted().port);
@@ -16,7 +18,7 @@ async fn open(host: &str, roots: Option<&str>) -> Arc<dyn Broker> {
 async fn ticks_travel_encrypted_where_the_authority_is_known() {
     let broker = open("localhost", Some(encrypted().ca.pem())).await;
     let mut reader = broker.subscribe().await.unwrap();
-    assert_eq!(broker.health(), BrokerHealth::Up);
+    until("encrypted and up", Duration::from_secs(20), || broker.health() == BrokerHealth::Up).await;
     broker.publish_ticks(batch("one", vec![tick("BTC-USD", 1, "l")]));
     let Delivery::Ticks(came) = soon(reader.next()).await.unwrap() else { panic!("status") };
     assert_eq!(came.ticks, [tick("BTC-USD", 1, "l")]);

@@ -147,6 +147,12 @@ impl Leases for TestStore {
         let is_ours = leases.get(name).is_some_and(|(known, _)| known == holder);
         Ok(is_ours && leases.remove(name).is_some())
     }
+    async fn forget_lease(&self, name: &str) -> Result<bool, StoreError> {
+        self.answer(())?;
+        let (mut leases, now) = (self.leases.leases.lock(), Instant::now());
+        let is_over = leases.get(name).is_some_and(|(_, until)| *until <= now);
+        Ok(is_over && leases.remove(name).is_some())
+    }
     async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
         self.answer(())?;
         let (leases, now) = (self.leases.leases.lock(), Instant::now());

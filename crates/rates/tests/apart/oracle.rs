@@ -8,7 +8,7 @@
 //!    venues are those the answer names, the time beside it is the venue's own, and all of it was said before.
 //! 2. *Nothing older over newer.* Within a life no view goes back, for any venue of any pair. A rate that does not
 //!    say `cache_only` does not go back over a restart of its process either: only what was kept by the cache may be
-//!    older than what was shown before, and says so. Redis forgets all when it dies, which is a new life. A consumer
+//!    older than what was shown before, and says so. (So does what nobody has renewed for 15 s: that is not held to it.) Redis forgets all when it dies, which is a new life. A consumer
 //!    on RabbitMQ has one life: what comes to it never goes back, whoever is killed.
 //! 3. *Nothing stale without a flag.* An answer to a request that calls itself `fresh` was not older than
 //!    `stale_after` and a second when the request was sent (it was made later than that), nor by the age it states. A
