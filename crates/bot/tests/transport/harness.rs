@@ -125,6 +125,7 @@ pub async fn world_on(store: Arc<dyn Store>, faster: u32, timeout: Duration) -> 
         bot_name: "rates_test_bot".to_owned(),
         venue_name: Arc::new(|_| None),
         house: household.clone(),
+        past_within: PATIENCE,
     });
     let talk = Arc::new(Parrot { heard: Mutex::default(), store: store.clone(), product });
     let parts = Transport { client, store: store.clone(), talk: talk.clone(), household, clock };
