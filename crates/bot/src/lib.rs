@@ -53,6 +53,7 @@ mod inbox;
 mod perform;
 mod poll;
 mod post;
+mod probe;
 mod run;
 mod sender;
 mod split;

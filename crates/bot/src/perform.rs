@@ -155,7 +155,7 @@ impl Call<'_> {
     fn may_be_repeated_after(&self, error: &CallError) -> bool {
         match error {
             CallError::NotReached(_) => true,
-            CallError::Unsure { .. } => matches!(self, Call::Repeatable(_)),
+            CallError::NotDone { .. } | CallError::Unsure { .. } => matches!(self, Call::Repeatable(_)),
             _ => false,
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     inbox::Inbox,
     perform::{Performer, jittered, told},
     poll,
+    probe::Probe,
     sender::ChatSender,
 };
 use clock::Clock;
@@ -42,7 +43,12 @@ pub enum Updates {
 impl Transport {
     /// What carries messages of the outbox to chats.
     pub fn sender(&self) -> ChatSender {
-        ChatSender { performer: self.performer(), talk: self.talk.clone(), clock: self.clock }
+        ChatSender {
+            performer: self.performer(),
+            talk: self.talk.clone(),
+            clock: self.clock,
+            probe: Probe::new(self.client.clone(), self.clock),
+        }
     }
 
     fn performer(&self) -> Performer {

@@ -1,13 +1,15 @@
 //! Messages of the outbox on their way to chats: rendered, merged where many wait, sent at Telegram's pace; and what came
 //! of each, so that none is lost and none is said twice unmarked. It must not know conditions, nor how rows are kept.
 //!
-//! The Bot API has no idempotency key. What may have arrived (no answer came) is sent once more and says so; if no
-//! answer comes again, it is given up as dead, and the operator sees it there.
+//! The Bot API has no idempotency key. What may have arrived (no answer came) is sent once more and says so, not before
+//! Telegram answers something else; if no answer comes again, it is given up as dead, and the operator sees it there.
+//! What Telegram says that it could not do (500, 502, 503) is sent again, marked, with growing waits, for a day.
 
 use crate::{
     CallError, Keyboard, Talk, Told,
     perform::{Performer, told},
     post::Place,
+    probe::Probe,
     split::{self, MESSAGE_UNITS_MAX},
     throttle::Class,
 };
@@ -40,6 +42,12 @@ const PAUSED_MS: i64 = 60_000;
 /// What a paused chat was not told for so long is given up.
 const PAUSED_MAX_MS: i64 = 24 * 3_600_000;
 
+/// What Telegram could not do for so long is given up.
+const NOT_DONE_MAX_MS: i64 = 24 * 3_600_000;
+
+/// However late it is, so many attempts are made: the first one may come long after the message.
+const ATTEMPTS_MIN: i64 = 5;
+
 /// While Telegram refuses us as a whole, or the store does not say what a chat wants.
 const TROUBLE_MS: i64 = 30_000;
 
@@ -49,6 +57,7 @@ pub struct ChatSender {
     pub(crate) performer: Performer,
     pub(crate) talk: Arc<dyn Talk>,
     pub(crate) clock: Clock,
+    pub(crate) probe: Probe,
 }
 
 /// One message to Telegram, and which rows it carries.
@@ -79,6 +88,12 @@ impl alerts::Sender for ChatSender {
         let quiet = row.as_ref().and_then(Quiet::of_chat);
         if let Some(at) = quiet.and_then(|quiet| quiet.held_until(now))
             && group.iter().all(|message| message.is_held)
+        {
+            return vec![Outcome::NotNow { at }; group.len()];
+        }
+        // Only one more try is left to what was not answered: it is not spent on an outage.
+        if group.iter().any(|message| message.is_repeat)
+            && let Some(at) = self.probe.silent_until().await
         {
             return vec![Outcome::NotNow { at }; group.len()];
         }
@@ -142,11 +157,8 @@ impl ChatSender {
             match result {
                 Ok(()) => {}
                 // A part has arrived: whoever sends the rest again says the first part twice.
-                Err(error) if at > 0 && error.is_transient() => {
-                    return Err(CallError::Unsure {
-                        reason: format!("after part {at}: {error}"),
-                        source: None,
-                    });
+                Err(error) if at > 0 && error.is_undone() => {
+                    return Err(CallError::NotDone { reason: format!("after part {at}: {error}") });
                 }
                 Err(error) => return Err(error),
             }
@@ -210,6 +222,15 @@ fn outcome(result: &Result<(), CallError>, message: &Message, now: Timestamp) ->
     match error {
         CallError::TooMany(wait) => Outcome::NotNow { at: now.plus_millis(millis(*wait)) },
         CallError::NotReached(_) => Outcome::Retry { at: retry_at(message, now), error: said },
+        CallError::NotDone { .. } => {
+            let is_late = now.millis_since(message.created_at) > NOT_DONE_MAX_MS;
+            if is_late && message.attempts >= ATTEMPTS_MIN {
+                return Outcome::Dead {
+                    error: format!("given up after {} attempts: {said}", message.attempts),
+                };
+            }
+            Outcome::Ambiguous { at: retry_at(message, now), error: said }
+        }
         CallError::Unsure { .. } if message.is_repeat => {
             Outcome::Dead { error: format!("sent twice, answered never: {said}") }
         }
@@ -226,7 +247,7 @@ fn outcome(result: &Result<(), CallError>, message: &Message, now: Timestamp) ->
 fn stops_for(error: &CallError, now: Timestamp) -> Option<Timestamp> {
     match error {
         CallError::TooMany(wait) => Some(now.plus_millis(millis(*wait))),
-        CallError::NotReached(_) => Some(now.plus_millis(RETRY_FIRST_MS)),
+        CallError::NotReached(_) | CallError::NotDone { .. } => Some(now.plus_millis(RETRY_FIRST_MS)),
         CallError::Unsure { .. } => Some(now.plus_millis(REPEAT_AFTER_MS)),
         CallError::BadToken(_) | CallError::Conflict(_) | CallError::Migrated(_) => {
             Some(now.plus_millis(TROUBLE_MS))
