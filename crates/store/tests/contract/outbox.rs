@@ -77,7 +77,34 @@ pub(crate) async fn a_message_that_waits_holds_up_its_own_target_only(place: &dy
     assert_eq!(take(&*store, 50).await, [], "b waits for a, d for c, which is being sent");
     settle(&*store, &taken[2], Outcome::Sent, 60).await;
     assert_eq!(bodies(&take(&*store, 60).await), ["d"]);
-    assert_eq!(bodies(&take(&*store, 100).await), ["a", "b"]);
+    let first = take(&*store, 100).await;
+    assert_eq!(bodies(&first), ["a"], "b has an older time, and its place all the same");
+    settle(&*store, &first[0], Outcome::Sent, 110).await;
+    assert_eq!(bodies(&take(&*store, 110).await), ["b"]);
+}
+
+/// More waits than is taken at a time: what was put off has a later time then, and keeps its place.
+pub(crate) async fn order_is_kept_by_more_than_is_taken_at_a_time(place: &dyn Place) {
+    let store = open(place).await;
+    let all: Vec<String> = (0..7).map(|at| at.to_string()).collect();
+    put(&*store, &all.iter().map(|body| message("chat:1", body)).collect::<Vec<_>>()).await;
+    for message in store.take_messages("chat", 3, at(10)).await.unwrap() {
+        settle(&*store, &message, Outcome::NotNow { at: at(50) }, 20).await;
+    }
+    assert_eq!(take(&*store, 49).await, [], "what comes after them waits with them");
+    put(&*store, &[message("chat:2", "elsewhere")]).await;
+    let (mut seen, mut now) = (Vec::new(), 50);
+    while let taken = store.take_messages("chat", 3, at(now)).await.unwrap()
+        && !taken.is_empty()
+    {
+        for message in &taken {
+            settle(&*store, message, Outcome::Sent, now).await;
+            seen.push(message.body.clone());
+        }
+        now += 1;
+    }
+    seen.retain(|body| body != "elsewhere");
+    assert_eq!(seen, all);
 }
 
 pub(crate) async fn held_messages_wait_together_and_hold_up_nobody(place: &dyn Place) {
