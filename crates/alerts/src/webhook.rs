@@ -6,7 +6,7 @@
 //! sent: a receiver that remembers it hears everything once. `repeat` says that an earlier attempt may have arrived.
 //! Any 2xx is an answer; 410 ends it; everything else is tried again, first after seconds, then hourly, for a day.
 
-use crate::{Sender, Target, signature};
+use crate::{Sender, Start, Target, signature};
 use async_trait::async_trait;
 use clock::Clock;
 use guard::{Answer, Ask, Client, FetchError, Guard, Resolver};
@@ -186,9 +186,10 @@ impl WebhookSender {
 
 #[async_trait]
 impl Sender for WebhookSender {
-    async fn send(&self, group: &[Message]) -> Vec<Outcome> {
+    async fn send(&self, group: &[Message], start: &Start) -> Vec<Outcome> {
         let all = |outcome: Outcome| vec![outcome; group.len()];
-        let Some(Ok(Target::Webhook(id))) = group.first().map(|message| message.target.parse()) else {
+        let Some(message) = group.first() else { return Vec::new() };
+        let Ok(Target::Webhook(id)) = message.target.parse() else {
             return all(Outcome::Dead { error: "the target is no webhook".to_owned() });
         };
         let webhook = match self.webhooks.webhook(id).await {
@@ -196,20 +197,9 @@ impl Sender for WebhookSender {
             Ok(None) => return all(Outcome::Dead { error: "the webhook is gone".to_owned() }),
             Err(_) => return all(Outcome::NotNow { at: self.clock.now().plus_millis(TROUBLE_MS) }),
         };
-        let mut outcomes = Vec::with_capacity(group.len());
-        for message in group {
-            let outcome = self.post(&webhook, message).await;
-            // What comes after a message that waits keeps its order.
-            let waits_until = match &outcome {
-                Outcome::Retry { at, .. } | Outcome::Ambiguous { at, .. } => Some(*at),
-                _ => None,
-            };
-            outcomes.push(outcome);
-            if let Some(at) = waits_until {
-                outcomes.resize(group.len(), Outcome::NotNow { at });
-                break;
-            }
+        if !start.first(1).await {
+            return Vec::new();
         }
-        outcomes
+        vec![self.post(&webhook, message).await]
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     split::{self, MESSAGE_UNITS_MAX},
     throttle::Class,
 };
-use alerts::{Quiet, Target};
+use alerts::{Quiet, Start, Target};
 use async_trait::async_trait;
 use clock::Clock;
 use market::Timestamp;
@@ -69,77 +69,80 @@ struct Letter {
 
 #[async_trait]
 impl alerts::Sender for ChatSender {
-    async fn send(&self, group: &[Message]) -> Vec<Outcome> {
+    async fn send(&self, group: &[Message], start: &Start) -> Vec<Outcome> {
         let now = self.clock.now();
-        let not_now = |ms: i64| vec![Outcome::NotNow { at: now.plus_millis(ms) }; group.len()];
+        let not_now = |at: Timestamp| vec![Outcome::NotNow { at }; group.len()];
         let Some(Ok(Target::Chat { chat, thread })) = group.first().map(|message| message.target.parse())
         else {
             let error = "the target is no chat".to_owned();
             return vec![Outcome::Dead { error }; group.len()];
         };
         if let Some(held) = self.performer.client.throttle().held() {
-            return not_now(millis(held));
+            return not_now(now.plus_millis(millis(held)));
         }
-        let Ok(row) = self.performer.store.chat(chat).await else { return not_now(TROUBLE_MS) };
+        let Ok(row) = self.performer.store.chat(chat).await else {
+            return not_now(now.plus_millis(TROUBLE_MS));
+        };
         if let Some(reason) = row.as_ref().and_then(|row| row.paused.as_deref()) {
             return group.iter().map(|message| paused(message, reason, now)).collect();
         }
-        // What was held is due, and the quiet hours may be others by now.
+        // What was held is due, and the quiet hours may be others by now. What is urgent does not wait with it.
         let quiet = row.as_ref().and_then(Quiet::of_chat);
-        if let Some(at) = quiet.and_then(|quiet| quiet.held_until(now))
-            && group.iter().all(|message| message.is_held)
-        {
-            return vec![Outcome::NotNow { at }; group.len()];
-        }
-        // Only one more try is left to what was not answered: it is not spent on an outage.
-        if group.iter().any(|message| message.is_repeat)
-            && let Some(at) = self.probe.silent_until().await
-        {
-            return vec![Outcome::NotNow { at }; group.len()];
-        }
+        let quiet_until = quiet.and_then(|quiet| quiet.held_until(now));
+        let same = group.iter().take_while(|message| message.is_held == group[0].is_held).count();
+        let group = match quiet_until {
+            Some(at) if group[0].is_held => return vec![Outcome::NotNow { at }; same],
+            Some(_) => &group[..same],
+            None => group,
+        };
+        let Some(letter) = self.letter(row.as_ref(), group) else {
+            return vec![unsayable(); group.len()];
+        };
         let thread = thread.and_then(|thread| i32::try_from(thread).ok());
-        let is_bulk = group.iter().all(|message| message.priority >= PRIORITY_BULK);
-        let class = if is_bulk { Class::Bulk } else { Class::Alert };
-        self.send_all(Place { chat, thread, class }, row.as_ref(), group).await
+        self.send_letter(chat, thread, &letter, group, start).await
     }
 }
 
 impl ChatSender {
-    async fn send_all(&self, mut to: Place, row: Option<&ChatRow>, group: &[Message]) -> Vec<Outcome> {
-        let mut outcomes: Vec<Outcome> =
-            vec![Outcome::Dead { error: "nothing can be said of it".to_owned() }; group.len()];
-        let letters = self.letters(row, group);
-        for (at, letter) in letters.iter().enumerate() {
-            let result = self.letter(&mut to, letter).await;
-            let now = self.clock.now();
-            let stops = result.as_ref().err().and_then(|error| stops_for(error, now));
-            for row in &letter.rows {
-                outcomes[*row] = outcome(&result, &group[*row], now);
-            }
-            if let Err(error) = &result {
-                tracing::warn!(
-                    chat = to.chat,
-                    messages = letter.rows.len(),
-                    "not delivered: {}",
-                    told(error)
-                );
-                if error.pauses_chat() {
-                    self.performer.pause(to.chat, error).await;
-                }
-            }
-            // What follows keeps its order: it waits for what did not arrive.
-            if let Some(until) = stops {
-                for row in letters[at + 1..].iter().flat_map(|letter| &letter.rows) {
-                    outcomes[*row] = Outcome::NotNow { at: until };
-                }
-                break;
+    /// Sends a letter; what came of every message up to its last one.
+    async fn send_letter(
+        &self,
+        chat: i64,
+        thread: Option<i32>,
+        letter: &Letter,
+        group: &[Message],
+        start: &Start,
+    ) -> Vec<Outcome> {
+        let carried = || letter.rows.iter().map(|row| &group[*row]);
+        // Only one more try is left to what was not answered: it is not spent on an outage.
+        if carried().any(|message| message.is_repeat)
+            && let Some(at) = self.probe.silent_until().await
+        {
+            return vec![Outcome::NotNow { at }; group.len()];
+        }
+        let count = letter.rows.last().map_or(0, |last| last + 1);
+        if !start.first(count).await {
+            return Vec::new();
+        }
+        let is_bulk = carried().all(|message| message.priority >= PRIORITY_BULK);
+        let class = if is_bulk { Class::Bulk } else { Class::Alert };
+        let mut to = Place { chat, thread, class };
+        let result = self.post(&mut to, letter).await;
+        let now = self.clock.now();
+        if let Err(error) = &result {
+            tracing::warn!(chat = to.chat, messages = letter.rows.len(), "not delivered: {}", told(error));
+            if error.pauses_chat() {
+                self.performer.pause(to.chat, error).await;
             }
         }
-        outcomes
+        let outcome = |(at, message)| {
+            if letter.rows.contains(&at) { outcome(&result, message, now) } else { unsayable() }
+        };
+        group[..count].iter().enumerate().map(outcome).collect()
     }
 
     /// Sends one letter, in parts if it is long; follows a group to its new number.
-    async fn letter(&self, to: &mut Place, letter: &Letter) -> Result<(), CallError> {
+    async fn post(&self, to: &mut Place, letter: &Letter) -> Result<(), CallError> {
         let client = &self.performer.client;
         let parts = split::parts(&letter.html, MESSAGE_UNITS_MAX);
         let none = Keyboard::new();
@@ -166,48 +169,36 @@ impl ChatSender {
         Ok(())
     }
 
-    /// Messages apart, or as few as hold them where many wait or all were held over quiet hours; of each, its rows.
-    fn letters(&self, chat: Option<&ChatRow>, group: &[Message]) -> Vec<Letter> {
+    /// The first message, or the first several as one where many wait or all were held over quiet hours; `None` if there
+    /// is nothing to be said at all. What is passed over means nothing to us.
+    fn letter(&self, chat: Option<&ChatRow>, group: &[Message]) -> Option<Letter> {
         let all_held = group.len() > 1 && group.iter().all(|message| message.is_held);
         let merges = group.len() > APART_MAX || all_held;
-        let mut letters = Vec::new();
-        for (at, part) in group.chunks(if merges { DIGEST_MAX } else { 1 }).enumerate() {
-            let first = at * DIGEST_MAX;
-            match self.talk.digest(chat, part).filter(|told| all_held && is_something(told)) {
-                Some(Told { html, keyboard }) => {
-                    letters.push(Letter { html, keyboard, rows: (first..first + part.len()).collect() });
-                }
-                None => self.write(chat, part, if merges { first } else { at }, merges, &mut letters),
-            }
+        let part = &group[..group.len().min(DIGEST_MAX)];
+        if all_held && let Some(Told { html, keyboard }) = self.talk.digest(chat, part).filter(is_something) {
+            return Some(Letter { html, keyboard, rows: (0..part.len()).collect() });
         }
-        letters
-    }
-
-    /// Each message as it is told alone, joined with the one before it if they are to be few.
-    fn write(
-        &self,
-        chat: Option<&ChatRow>,
-        part: &[Message],
-        first: usize,
-        merges: bool,
-        letters: &mut Vec<Letter>,
-    ) {
-        for (at, message) in part.iter().enumerate() {
-            let Some(told) = self.talk.told(chat, message).filter(is_something) else { continue };
-            let last = letters.last_mut().filter(|_| merges);
-            let joined = last.as_ref().map(|last| format!("{}{BETWEEN}{}", last.html, told.html));
-            match (last, joined) {
-                (Some(last), Some(html)) if split::parts(&html, MESSAGE_UNITS_MAX).len() == 1 => {
-                    last.html = html;
-                    last.keyboard.clear();
-                    last.rows.push(first + at);
+        let mut letter: Option<Letter> = None;
+        for (at, message) in group.iter().enumerate() {
+            let Some(Told { html, keyboard }) = self.talk.told(chat, message).filter(is_something) else {
+                continue;
+            };
+            let Some(so_far) = &mut letter else {
+                letter = Some(Letter { html, keyboard, rows: vec![at] });
+                if merges {
+                    continue;
                 }
-                _ => {
-                    let Told { html, keyboard } = told;
-                    letters.push(Letter { html, keyboard, rows: vec![first + at] });
-                }
+                break;
+            };
+            let joined = format!("{}{BETWEEN}{html}", so_far.html);
+            if so_far.rows.len() == DIGEST_MAX || split::parts(&joined, MESSAGE_UNITS_MAX).len() > 1 {
+                break;
             }
+            so_far.html = joined;
+            so_far.keyboard.clear();
+            so_far.rows.push(at);
         }
+        letter
     }
 }
 
@@ -243,18 +234,9 @@ fn outcome(result: &Result<(), CallError>, message: &Message, now: Timestamp) ->
     }
 }
 
-/// Whether what follows for this chat has to wait, and until when.
-fn stops_for(error: &CallError, now: Timestamp) -> Option<Timestamp> {
-    match error {
-        CallError::TooMany(wait) => Some(now.plus_millis(millis(*wait))),
-        CallError::NotReached(_) | CallError::NotDone { .. } => Some(now.plus_millis(RETRY_FIRST_MS)),
-        CallError::Unsure { .. } => Some(now.plus_millis(REPEAT_AFTER_MS)),
-        CallError::BadToken(_) | CallError::Conflict(_) | CallError::Migrated(_) => {
-            Some(now.plus_millis(TROUBLE_MS))
-        }
-        error if error.pauses_chat() => Some(now.plus_millis(PAUSED_MS)),
-        _ => None,
-    }
+/// Of a kind, or with a body, that means nothing to us.
+fn unsayable() -> Outcome {
+    Outcome::Dead { error: "nothing can be said of it".to_owned() }
 }
 
 /// It waits for the chat to come back, for a day.

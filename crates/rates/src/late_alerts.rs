@@ -85,6 +85,9 @@ impl Outbox for LateStore {
     ) -> Result<Vec<Message>, StoreError> {
         self.opened()?.take_messages(channel, limit, now).await
     }
+    async fn start_messages(&self, messages: &[(i64, i64)], now: Timestamp) -> Result<bool, StoreError> {
+        self.opened()?.start_messages(messages, now).await
+    }
     async fn settle_messages(&self, settlements: &[Settlement], now: Timestamp) -> Result<(), StoreError> {
         self.opened()?.settle_messages(settlements, now).await
     }

@@ -115,6 +115,22 @@ macro_rules! outbox_rows {
                 Ok(messages)
             }
 
+            async fn start_messages(
+                &self,
+                messages: &[(i64, i64)],
+                now: Timestamp,
+            ) -> Result<bool, StoreError> {
+                let mut start = QueryBuilder::<$database>::new(sql::START);
+                start.push_bind(now.millis()).push(sql::START_OF);
+                start.push_values(messages, |mut row, (id, attempts)| {
+                    row.push_bind(*id).push_bind(*attempts);
+                });
+                start.push(")");
+                // One is by far the most frequent.
+                let start = start.build().persistent(messages.len() == 1).execute(&self.pool);
+                Ok(self.write("", start).await?.rows_affected() == messages.len() as u64)
+            }
+
             async fn settle_messages(
                 &self,
                 settlements: &[Settlement],

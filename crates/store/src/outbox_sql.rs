@@ -19,7 +19,7 @@ pub(crate) const PUT_OVER: &str = " ON CONFLICT (alert_id, fire_seq) DO NOTHING"
 // these have a new time, and what was never taken still has its old one. Asked in two parts, each of which a database can
 // read off the index: `OR`, or pairs of columns compared, would read all of a target's messages for each of them.
 pub(crate) const TAKE: &str = concat!(
-    "UPDATE outbox SET state = 'sending', attempts = attempts + 1, taken_at = $2,
+    "UPDATE outbox SET state = 'sending', attempts = attempts + 1, taken_at = $2, started_at = NULL,
                        is_repeat = (is_repeat = TRUE OR state = 'ambiguous')
      WHERE id IN (
          SELECT due.id FROM outbox AS due
@@ -41,6 +41,10 @@ pub(crate) const TAKE: &str = concat!(
     columns!()
 );
 
+// Pairs of id and attempts follow.
+pub(crate) const START: &str = "UPDATE outbox SET started_at = ";
+pub(crate) const START_OF: &str = " WHERE state = 'sending' AND (id, attempts) IN (";
+
 pub(crate) const SETTLE: &str = "
     UPDATE outbox SET state = $3, not_before = $4, sent_at = $5, attempts = attempts - $7,
                       last_error = CASE WHEN $3 = 'sent' THEN NULL ELSE coalesce($6, last_error) END
@@ -51,9 +55,10 @@ pub(crate) const SETTLE: &str = "
 pub(crate) const DELIVERED: &str = "
     UPDATE alert SET delivered_at = $2 WHERE id = $1 AND (delivered_at IS NULL OR delivered_at < $2)";
 
+// What was never on its way certainly did not arrive, and needs no mark.
 pub(crate) const RECLAIM: &str = "
-    UPDATE outbox SET state = 'ambiguous', not_before = $3,
-                      last_error = 'whoever sent it ended before the outcome was written'
+    UPDATE outbox SET state = CASE WHEN started_at IS NULL THEN 'pending' ELSE 'ambiguous' END, not_before = $3,
+                      last_error = 'whoever took it ended before the outcome was written'
     WHERE channel = $1 AND state = 'sending' AND state IN ('pending', 'sending', 'ambiguous', 'dead')
       AND taken_at < $2";
 

@@ -2,7 +2,7 @@
 //! It must not know webhooks.
 
 use crate::lab::{LOOK_EVERY, Lab, PATIENCE};
-use alerts::{Sender, Sending};
+use alerts::{Sender, Sending, Start};
 use async_trait::async_trait;
 use market::Timestamp;
 use parking_lot::Mutex;
@@ -52,7 +52,8 @@ impl Scripted {
 
 #[async_trait]
 impl Sender for Scripted {
-    async fn send(&self, group: &[Message]) -> Vec<Outcome> {
+    async fn send(&self, group: &[Message], start: &Start) -> Vec<Outcome> {
+        assert!(start.first(group.len()).await, "it is ours");
         let of = |m: &Message| (m.target.clone(), m.body.clone(), m.is_repeat);
         self.seen.lock().extend(group.iter().map(of));
         let act = self.acts.lock().pop_front();
@@ -120,6 +121,75 @@ async fn what_a_dead_process_left_is_sent_again_and_marked() {
     assert_eq!(second.bodies(), ["a!", "b!"]);
 }
 
+/// Sends one message after the other; at the one with that body it hangs, having started it or not.
+struct Halting {
+    at: &'static str,
+    is_started: bool,
+    seen: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Sender for Halting {
+    async fn send(&self, group: &[Message], start: &Start) -> Vec<Outcome> {
+        let is_here = group[0].body == self.at;
+        if !is_here || self.is_started {
+            assert!(start.first(1).await, "it is ours");
+        }
+        self.seen.lock().push(group[0].body.clone());
+        if is_here {
+            std::future::pending::<()>().await;
+        }
+        vec![Outcome::Sent]
+    }
+}
+
+/// What was sent before it is written, and what comes after it was never on its way: only the one may have arrived.
+#[tokio::test]
+async fn of_many_taken_only_the_one_on_its_way_may_be_a_repeat() {
+    for (is_started, expect) in [(true, ["c!", "d", "e"]), (false, ["c", "d", "e"])] {
+        let lab = Lab::new().await;
+        lab.put("chat:1", &["a", "b", "c", "d", "e"]).await;
+        let first = Arc::new(Halting { at: "c", is_started, seen: Mutex::default() });
+        let running = lab.run("chat", first.clone());
+        until("it is being sent", PATIENCE, || first.seen.lock().len() == 3).await;
+        running.kill().await;
+        let second = Scripted::new([]);
+        let running = lab.run("chat", second.clone());
+        lab.settled().await;
+        running.end().await;
+        assert_eq!(second.bodies(), expect);
+    }
+}
+
+/// Somebody else took it to be left behind, and may send it at this moment.
+#[tokio::test]
+async fn what_is_somebody_elses_by_now_is_not_sent() {
+    struct Late(Lab, AtomicUsize, Mutex<Vec<bool>>);
+    #[async_trait]
+    impl Sender for Late {
+        async fn send(&self, group: &[Message], start: &Start) -> Vec<Outcome> {
+            if self.1.fetch_add(1, Relaxed) == 0 {
+                let now = self.0.now();
+                self.0.store.reclaim_messages("chat", now.plus_millis(1_000), now).await.unwrap();
+            }
+            let is_ours = start.first(group.len()).await;
+            self.2.lock().push(is_ours);
+            if is_ours { vec![Outcome::Sent; group.len()] } else { Vec::new() }
+        }
+    }
+    let lab = Lab::new().await;
+    lab.put("chat:1", &["a", "b"]).await;
+    let store = lab.store.clone();
+    let late = Arc::new(Late(lab, AtomicUsize::new(0), Mutex::default()));
+    let running = late.0.run_on(store, "chat", late.clone());
+    let messages = late.0.settled().await;
+    running.end().await;
+    let mut ours = late.2.lock().clone();
+    ours.sort_unstable();
+    assert_eq!(ours, [false, true]);
+    assert!(messages.iter().all(|message| message.state == MessageState::Sent && !message.is_repeat));
+}
+
 #[tokio::test]
 async fn a_message_that_waits_is_taken_when_its_time_comes() {
     let lab = Lab::new().await;
@@ -157,6 +227,9 @@ impl Outbox for Forgetful {
         now: Timestamp,
     ) -> Result<Vec<Message>, StoreError> {
         self.store.take_messages(channel, limit, now).await
+    }
+    async fn start_messages(&self, messages: &[(i64, i64)], now: Timestamp) -> Result<bool, StoreError> {
+        self.store.start_messages(messages, now).await
     }
     async fn settle_messages(&self, settlements: &[Settlement], now: Timestamp) -> Result<(), StoreError> {
         if self.failures.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
@@ -215,7 +288,7 @@ async fn the_end_waits_for_what_is_under_way_but_not_for_ever() {
     struct Slow(watch::Receiver<bool>);
     #[async_trait]
     impl Sender for Slow {
-        async fn send(&self, group: &[Message]) -> Vec<Outcome> {
+        async fn send(&self, group: &[Message], _start: &Start) -> Vec<Outcome> {
             let mut may_end = self.0.clone();
             if group[0].target == "chat:1" {
                 let _ = may_end.wait_for(|may_end| *may_end).await;

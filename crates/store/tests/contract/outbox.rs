@@ -28,6 +28,11 @@ fn bodies(messages: &[Message]) -> Vec<&str> {
     messages.iter().map(|message| message.body.as_str()).collect()
 }
 
+async fn start(store: &dyn Store, messages: &[Message], now: i64) -> bool {
+    let some: Vec<_> = messages.iter().map(|message| (message.id, message.attempts)).collect();
+    store.start_messages(&some, at(now)).await.unwrap()
+}
+
 async fn settle(store: &dyn Store, message: &Message, outcome: Outcome, now: i64) {
     let settlement = Settlement { id: message.id, attempts: message.attempts, outcome };
     store.settle_messages(&[settlement], at(now)).await.unwrap();
@@ -138,6 +143,7 @@ pub(crate) async fn what_may_have_arrived_is_taken_again_and_says_so(place: &dyn
     assert_eq!((dead.state, dead.last_error.as_deref()), (MessageState::Dead, Some("gone")));
 
     // Whoever sent b is dead.
+    assert!(start(&*store, &taken[1..2], 12).await);
     assert_eq!(store.reclaim_messages("chat", at(10), at(40)).await.unwrap(), 0, "taken at 10, not before");
     assert_eq!(store.reclaim_messages("chat", at(11), at(40)).await.unwrap(), 1);
     let again = take(&*store, 40).await;
@@ -145,6 +151,23 @@ pub(crate) async fn what_may_have_arrived_is_taken_again_and_says_so(place: &dyn
     settle(&*store, &again[0], Outcome::Sent, 41).await;
     let sent = show(&*store, again[0].id).await;
     assert_eq!((sent.state, sent.sent_at, sent.last_error), (MessageState::Sent, Some(at(41)), None));
+
+    // Of what was taken and never started nothing can have arrived. It is nobody's until it is taken again.
+    put(&*store, &[message("chat:3", "d"), message("chat:3", "e")]).await;
+    let taken = take(&*store, 42).await;
+    assert!(start(&*store, &taken[..1], 43).await);
+    assert_eq!(store.reclaim_messages("chat", at(43), at(44)).await.unwrap(), 2);
+    assert!(!start(&*store, &taken, 45).await, "it is not ours any more");
+    let again = take(&*store, 46).await;
+    let marked: Vec<bool> = again.iter().map(|message| message.is_repeat).collect();
+    assert_eq!((bodies(&again), marked), (vec!["d", "e"], vec![true, false]));
+    assert!(!start(&*store, &taken, 47).await, "it is somebody else's");
+    assert!(start(&*store, &again, 47).await);
+    // What was marked once stays so, started or not.
+    assert_eq!(store.reclaim_messages("chat", at(47), at(48)).await.unwrap(), 2);
+    let again = take(&*store, 49).await;
+    assert_eq!(store.reclaim_messages("chat", at(50), at(51)).await.unwrap(), 2);
+    assert!(take(&*store, 52).await.iter().all(|message| message.is_repeat), "{again:?}");
 
     assert!(!store.revive_message(sent.id, at(50)).await.unwrap());
     assert!(store.revive_message(dead.id, at(50)).await.unwrap());
