@@ -21,10 +21,13 @@ pub(crate) struct Carrier {
 }
 
 impl Carrier {
-    /// Carries messages until all are done, or one has to wait: those after it keep their order. What came of the last step,
+    /// Carries messages until all are done, their time together is over, or one has to wait: those after it keep their order.
+    /// What came of the last step,
     /// and of all that was not tried, is left to the caller to write.
     pub(crate) async fn carry(self, group: Vec<Message>) -> Vec<Settlement> {
         let mut rest = &group[..];
+        let began = self.clock.now();
+        let together_ms = i64::try_from(self.sending.together_for.as_millis()).unwrap_or(i64::MAX);
         loop {
             let outcomes = self.step(rest).await;
             let (done, left) = rest.split_at(outcomes.len());
@@ -47,7 +50,9 @@ impl Carrier {
             }
             let put_off = match waits_until {
                 Some(at) => Some(at),
-                None if self.stop.is_cancelled() => Some(self.clock.now()),
+                None if self.stop.is_cancelled() || self.clock.now().millis_since(began) >= together_ms => {
+                    Some(self.clock.now())
+                }
                 None => match self.outbox.settle_messages(&settlements, self.clock.now()).await {
                     Ok(()) => None,
                     // Nothing more is sent of which nobody could write what came of it.

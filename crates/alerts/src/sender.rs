@@ -35,6 +35,8 @@ pub struct Sending {
     pub look_every: Duration,
     /// After this a sender is given up, and what it had started may have arrived.
     pub give_up_after: Duration,
+    /// After this no further message of a target is begun before it is taken again: what is more urgent by then goes first.
+    pub together_for: Duration,
     /// What may have arrived without anybody knowing is sent again after this.
     pub repeat_after: Duration,
     /// At the end, senders may take so long still.
@@ -50,6 +52,7 @@ impl Sending {
             messages_max: 100,
             look_every: Duration::from_secs(1),
             give_up_after: Duration::from_secs(300),
+            together_for: Duration::from_secs(60),
             repeat_after: Duration::from_secs(5),
             drain: Duration::from_secs(4),
         }

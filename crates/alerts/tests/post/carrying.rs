@@ -161,6 +161,56 @@ async fn of_many_taken_only_the_one_on_its_way_may_be_a_repeat() {
     }
 }
 
+/// A receiver that takes its time over each message, whatever their number, and has one more waiting once it has the first.
+struct Slow {
+    lab: Lab,
+    takes: Duration,
+    seen: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Sender for Slow {
+    async fn send(&self, group: &[Message], start: &Start) -> Vec<Outcome> {
+        assert!(start.first(1).await, "it is ours");
+        if self.seen.lock().is_empty() {
+            let urgent = NewMessage {
+                priority: store::PRIORITY_ALERT,
+                ..NewMessage::new("chat:1", "fired", "urgent")
+            };
+            self.lab.store.put_messages(&[urgent], None, self.lab.now()).await.unwrap();
+        }
+        let body = if group[0].is_repeat { format!("{}!", group[0].body) } else { group[0].body.clone() };
+        self.seen.lock().push(body);
+        tokio::time::sleep(self.takes).await;
+        vec![Outcome::Sent]
+    }
+}
+
+/// Many messages of a slow receiver take longer than one call may: each has its own time, none is sent twice, and what is
+/// more urgent does not wait for all of them.
+#[tokio::test]
+async fn a_slow_receiver_gets_past_its_backlog() {
+    let lab = Lab::new().await;
+    let all: Vec<String> = (0..12).map(|at| at.to_string()).collect();
+    lab.put("chat:1", &all.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let (store, takes) = (lab.store.clone(), Duration::from_millis(100));
+    let slow = Arc::new(Slow { lab, takes, seen: Mutex::default() });
+    let sending = Sending {
+        look_every: LOOK_EVERY,
+        give_up_after: takes * 6,
+        together_for: takes * 3,
+        ..Sending::new("chat")
+    };
+    let running = slow.lab.run_as(sending, store, slow.clone());
+    slow.lab.settled().await;
+    running.end().await;
+    let mut seen = slow.seen.lock().clone();
+    let urgent = seen.iter().position(|body| body == "urgent").expect("it was sent");
+    assert!(urgent < all.len() / 2, "{seen:?}");
+    seen.remove(urgent);
+    assert_eq!(seen, all);
+}
+
 /// Somebody else took it to be left behind, and may send it at this moment.
 #[tokio::test]
 async fn what_is_somebody_elses_by_now_is_not_sent() {
