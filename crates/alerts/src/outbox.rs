@@ -11,16 +11,18 @@ use crate::{
     sender::{Sender, Sending},
 };
 use clock::Clock;
+use market::Timestamp;
 use std::{collections::HashMap, sync::Arc};
 use store::{Message, Outbox, Settlement, StoreError};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// So many outcomes are one transaction.
 const SETTLED_MAX: usize = 500;
 
 /// Sends until `stop`; never fails: while the store is away it waits. One process at a time may, by a lease:
-/// what it finds being sent at its start was left by another.
+/// what is being sent and was taken before anything it carries itself was left by another, or given to it by an answer
+/// that never came.
 pub async fn send_outbox(
     outbox: Arc<dyn Outbox>,
     sender: Arc<dyn Sender>,
@@ -30,11 +32,17 @@ pub async fn send_outbox(
 ) {
     let mut notices = outbox.outbox_notices();
     let carrier = Carrier { outbox, sender, clock, sending, stop: stop.clone() };
-    let mut post = Post { carrier, at_work: JoinSet::new(), settled: Vec::new() };
-    let (mut is_reclaimed, mut failures) = (false, 0u32);
+    let mut post = Post {
+        carrier,
+        at_work: JoinSet::new(),
+        taken_at: HashMap::new(),
+        settled: Vec::new(),
+        reclaim_at: None,
+    };
+    let mut failures = 0u32;
     while !stop.is_cancelled() {
         notices.mark_unchanged();
-        let round = post.round(&mut is_reclaimed).await;
+        let round = post.round().await;
         let wait = match round {
             Ok(may_be_more) => {
                 if failures > 0 {
@@ -51,6 +59,8 @@ pub async fn send_outbox(
                     tracing::warn!(channel = post.carrier.sending.channel, %error, "the outbox waits for the store");
                 }
                 failures = failures.saturating_add(1);
+                // It may have been done all the same.
+                post.reclaim_at = None;
                 wait_after(failures)
             }
         };
@@ -59,19 +69,23 @@ pub async fn send_outbox(
             () = tokio::time::sleep(wait) => {}
             // While the store is away nothing is hurried.
             _ = notices.changed(), if failures == 0 && post.has_room() => {}
-            Some(done) = post.at_work.join_next(), if failures == 0 => post.done(done),
+            Some(done) = post.at_work.join_next_with_id(), if failures == 0 => post.done(done),
         }
     }
     post.end().await;
 }
 
-type Done = Vec<Settlement>;
+type Done = Result<(Id, Vec<Settlement>), JoinError>;
 
 struct Post {
     carrier: Carrier,
-    at_work: JoinSet<Done>,
+    at_work: JoinSet<Vec<Settlement>>,
+    /// When what is at work was taken.
+    taken_at: HashMap<Id, Timestamp>,
     /// Outcomes that are not written yet; no more than are at work at once.
     settled: Vec<Settlement>,
+    /// When to look again for what nobody has.
+    reclaim_at: Option<Timestamp>,
 }
 
 impl Post {
@@ -79,45 +93,60 @@ impl Post {
         self.at_work.len() < self.carrier.sending.targets_max
     }
 
-    fn done(&mut self, done: Result<Done, tokio::task::JoinError>) {
-        // A task that did not end by itself was aborted by us.
-        self.settled.extend(done.unwrap_or_default());
+    fn done(&mut self, done: Done) {
+        self.one_done(done);
         self.collect();
     }
 
+    fn one_done(&mut self, done: Done) {
+        // A task that did not end by itself was aborted by us.
+        let (id, settled) = done.unwrap_or_else(|error| (error.id(), Vec::new()));
+        self.taken_at.remove(&id);
+        self.settled.extend(settled);
+    }
+
     fn collect(&mut self) {
-        while let Some(done) = self.at_work.try_join_next() {
-            self.settled.extend(done.unwrap_or_default());
+        while let Some(done) = self.at_work.try_join_next_with_id() {
+            self.one_done(done);
         }
     }
 
     /// Writes what is done, takes what is due; whether there may be more.
-    async fn round(&mut self, is_reclaimed: &mut bool) -> Result<bool, StoreError> {
+    async fn round(&mut self) -> Result<bool, StoreError> {
         self.collect();
         self.settle().await?;
-        let channel = self.carrier.sending.channel;
         let now = self.carrier.clock.now();
-        if !*is_reclaimed {
-            let count = self.carrier.outbox.reclaim_messages(channel, now.plus_millis(1), now).await?;
-            *is_reclaimed = true;
-            if count > 0 {
-                tracing::warn!(
-                    channel,
-                    count,
-                    "messages that were being sent at the end of the last process are sent again, marked where they may have arrived"
-                );
-            }
+        if self.reclaim_at.is_none_or(|at| at <= now) {
+            self.reclaim(now).await?;
         }
         if !self.has_room() {
             return Ok(false);
         }
-        let messages =
-            self.carrier.outbox.take_messages(channel, self.carrier.sending.messages_max, now).await?;
-        let may_be_more = messages.len() == self.carrier.sending.messages_max;
+        let sending = &self.carrier.sending;
+        let messages = self.carrier.outbox.take_messages(sending.channel, sending.messages_max, now).await?;
+        let may_be_more = messages.len() == sending.messages_max;
         for group in by_target(messages) {
-            self.at_work.spawn(self.carrier.clone().carry(group));
+            let id = self.at_work.spawn(self.carrier.clone().carry(group)).id();
+            self.taken_at.insert(id, now);
         }
         Ok(may_be_more)
+    }
+
+    /// Gives back what is being sent and is none of what is at work here.
+    async fn reclaim(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let channel = self.carrier.sending.channel;
+        let before = self.taken_at.values().min().copied().unwrap_or(now.plus_millis(1));
+        let count = self.carrier.outbox.reclaim_messages(channel, before, now).await?;
+        let every_ms = i64::try_from(self.carrier.sending.reclaim_every.as_millis()).unwrap_or(i64::MAX);
+        self.reclaim_at = Some(now.plus_millis(every_ms));
+        if count > 0 {
+            tracing::warn!(
+                channel,
+                count,
+                "messages that were taken and that nobody sends are sent again, marked where they may have arrived"
+            );
+        }
+        Ok(())
     }
 
     async fn settle(&mut self) -> Result<(), StoreError> {
@@ -133,7 +162,7 @@ impl Post {
     async fn end(&mut self) {
         let drain = self.carrier.sending.drain;
         let ended = async {
-            while let Some(done) = self.at_work.join_next().await {
+            while let Some(done) = self.at_work.join_next_with_id().await {
                 self.done(done);
             }
         };

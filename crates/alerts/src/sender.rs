@@ -39,6 +39,8 @@ pub struct Sending {
     pub together_for: Duration,
     /// What may have arrived without anybody knowing is sent again after this.
     pub repeat_after: Duration,
+    /// How often it looks for messages that were taken and that nobody has: the answer to the taking was lost.
+    pub reclaim_every: Duration,
     /// At the end, senders may take so long still.
     pub drain: Duration,
 }
@@ -54,6 +56,7 @@ impl Sending {
             give_up_after: Duration::from_secs(300),
             together_for: Duration::from_secs(60),
             repeat_after: Duration::from_secs(5),
+            reclaim_every: Duration::from_secs(10),
             drain: Duration::from_secs(4),
         }
     }

@@ -254,10 +254,11 @@ async fn a_message_that_waits_is_taken_when_its_time_comes() {
     assert_eq!((messages[0].attempts, messages[1].attempts), (2, 1));
 }
 
-/// A store that writes no outcome so many times.
+/// A store that writes no outcome so many times, and does not say what it has given away so many times.
 struct Forgetful {
     store: Arc<dyn Store>,
     failures: AtomicUsize,
+    lost: AtomicUsize,
 }
 
 #[async_trait]
@@ -276,7 +277,12 @@ impl Outbox for Forgetful {
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<Message>, StoreError> {
-        self.store.take_messages(channel, limit, now).await
+        let taken = self.store.take_messages(channel, limit, now).await?;
+        let is_lost = |left: usize| left.checked_sub(1).filter(|_| !taken.is_empty());
+        if self.lost.fetch_update(Relaxed, Relaxed, is_lost).is_ok() {
+            return Err(StoreError::Unavailable("its answer was lost".into()));
+        }
+        Ok(taken)
     }
     async fn start_messages(&self, messages: &[(i64, i64)], now: Timestamp) -> Result<bool, StoreError> {
         self.store.start_messages(messages, now).await
@@ -320,7 +326,8 @@ async fn a_store_that_is_away_after_sending_learns_of_it_later_and_nothing_is_se
     let lab = Lab::new().await;
     lab.put("chat:1", &["a"]).await;
     lab.put("chat:2", &["b"]).await;
-    let forgetful = Arc::new(Forgetful { store: lab.store.clone(), failures: AtomicUsize::new(4) });
+    let (failures, lost) = (AtomicUsize::new(4), AtomicUsize::new(0));
+    let forgetful = Arc::new(Forgetful { store: lab.store.clone(), failures, lost });
     let sender = Scripted::new([]);
     let running = lab.run_on(forgetful.clone(), "chat", sender.clone());
     let messages = lab.settled().await;
@@ -330,6 +337,46 @@ async fn a_store_that_is_away_after_sending_learns_of_it_later_and_nothing_is_se
     bodies.sort();
     assert_eq!(bodies, ["a", "b"]);
     assert!(messages.iter().all(|message| message.state == MessageState::Sent && message.attempts == 1));
+}
+
+/// The messages were taken, and whoever asked for them never heard of it: their target is not mute until the next start,
+/// and as none was on its way, none is marked.
+#[tokio::test]
+async fn what_was_taken_by_an_answer_that_was_lost_is_taken_again() {
+    let lab = Lab::new().await;
+    lab.put("chat:1", &["a", "b"]).await;
+    let (failures, lost) = (AtomicUsize::new(0), AtomicUsize::new(2));
+    let forgetful = Arc::new(Forgetful { store: lab.store.clone(), failures, lost });
+    let sender = Scripted::new([]);
+    let every = Duration::from_millis(200);
+    let sending = Sending { look_every: LOOK_EVERY, reclaim_every: every, ..Sending::new("chat") };
+    let running = lab.run_as(sending, forgetful.clone(), sender.clone());
+    lab.settled().await;
+    assert_eq!(sender.bodies(), ["a", "b"]);
+    // As if that had been done long after it was given up.
+    lab.put("webhook:1", &["elsewhere"]).await;
+    lab.put("chat:2", &["c"]).await;
+    let late = async {
+        // Now and then the loop itself is faster.
+        while lab.store.take_messages("chat", 10, lab.now()).await.unwrap().is_empty() {
+            lab.put("chat:3", &["d"]).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, late).await.unwrap();
+    let is_sent = async {
+        let of = |message: &Message| message.target != "webhook:1" && message.state != MessageState::Sent;
+        while lab.all().await.iter().any(of) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_sent).await.expect("what nobody has is taken again");
+    running.end().await;
+    let all = lab.all().await;
+    assert!(all.iter().all(|message| !message.is_repeat), "{all:?}");
+    assert_eq!(
+        all.iter().find(|message| message.target == "webhook:1").unwrap().state,
+        MessageState::Pending
+    );
 }
 
 /// What is under way at the end may finish; what hangs is left for the next process.
