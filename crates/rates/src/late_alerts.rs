@@ -111,6 +111,9 @@ impl Outbox for LateStore {
     async fn outbox_depth(&self) -> Result<Vec<OutboxDepth>, StoreError> {
         self.opened()?.outbox_depth().await
     }
+    async fn messages_due(&self, channel: &str, priority: i64, now: Timestamp) -> Result<i64, StoreError> {
+        self.opened()?.messages_due(channel, priority, now).await
+    }
     async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.opened()?.prune_messages(before).await
     }

@@ -245,6 +245,8 @@ pub trait Outbox: Send + Sync {
     async fn revive_message(&self, id: i64, now: Timestamp) -> Result<bool, StoreError>;
     /// What waits, by channel and state.
     async fn outbox_depth(&self) -> Result<Vec<OutboxDepth>, StoreError>;
+    /// How many messages of a channel are due and go no earlier than those of this priority.
+    async fn messages_due(&self, channel: &str, priority: i64, now: Timestamp) -> Result<i64, StoreError>;
     /// Forgets sent and dead messages that were written before; at most [`MESSAGES_MAX`]. How many.
     async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError>;
     /// Moves when messages are written: at once by this process, within a second by another.

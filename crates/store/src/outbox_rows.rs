@@ -216,6 +216,16 @@ macro_rules! outbox_rows {
                 Ok(rows.iter().filter_map(depth).collect())
             }
 
+            async fn messages_due(
+                &self,
+                channel: &str,
+                priority: i64,
+                now: Timestamp,
+            ) -> Result<i64, StoreError> {
+                let count = sqlx::query_scalar(sql::DUE).bind(channel).bind(priority).bind(now.millis());
+                self.read(count.fetch_one(&self.pool)).await
+            }
+
             async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError> {
                 let prune = sqlx::query(sql::PRUNE).bind(before.millis()).bind(MESSAGES_MAX as i64);
                 Ok(self.write("", prune.execute(&self.pool)).await?.rows_affected())

@@ -82,6 +82,10 @@ pub(crate) const DEPTH: &str = "
     WHERE state IN ('pending', 'sending', 'ambiguous', 'dead')
     GROUP BY channel, state ORDER BY channel, state";
 
+pub(crate) const DUE: &str = "
+    SELECT CAST(count(*) AS BIGINT) FROM outbox
+    WHERE channel = $1 AND state IN ('pending', 'ambiguous') AND priority >= $2 AND not_before <= $3";
+
 pub(crate) const PRUNE: &str = "
     DELETE FROM outbox WHERE id IN (
         SELECT id FROM outbox WHERE state IN ('sent', 'dead') AND created_at < $1 ORDER BY created_at LIMIT $2)";

@@ -236,6 +236,9 @@ impl Outbox for Deadly {
     async fn outbox_depth(&self) -> Result<Vec<OutboxDepth>, StoreError> {
         self.store.outbox_depth().await
     }
+    async fn messages_due(&self, channel: &str, priority: i64, now: Timestamp) -> Result<i64, StoreError> {
+        self.store.messages_due(channel, priority, now).await
+    }
     async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.store.prune_messages(before).await
     }

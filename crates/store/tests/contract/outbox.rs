@@ -67,6 +67,19 @@ pub(crate) async fn messages_are_taken_when_due_in_order_and_once(place: &dyn Pl
     assert_eq!(bodies(&take(&*store, 52).await), ["2"]);
 }
 
+pub(crate) async fn what_is_due_is_counted_by_priority(place: &dyn Place) {
+    let store = open(place).await;
+    let bulk = |target: &str| NewMessage { priority: PRIORITY_BULK, ..message(target, "bulk") };
+    let later = |ms| NewMessage { not_before: Some(at(ms)), ..bulk("chat:1") };
+    put(&*store, &[bulk("chat:1"), bulk("chat:2"), later(50), bulk("webhook:1"), message("chat:3", "a")])
+        .await;
+    let due = async |priority, now| store.messages_due("chat", priority, at(now)).await.unwrap();
+    assert_eq!((due(PRIORITY_BULK, 9).await, due(PRIORITY_BULK, 10).await), (0, 2));
+    assert_eq!((due(PRIORITY_BULK, 50).await, due(PRIORITY_ALERT, 50).await), (3, 4));
+    take(&*store, 10).await;
+    assert_eq!(due(PRIORITY_BULK, 50).await, 1, "what is being sent does not wait");
+}
+
 pub(crate) async fn a_message_that_waits_holds_up_its_own_target_only(place: &dyn Place) {
     let store = open(place).await;
     put(&*store, &[message("chat:1", "a"), message("chat:1", "b"), message("chat:2", "c")]).await;
