@@ -30,8 +30,19 @@ impl Performer {
     /// Does the acts that follow from what was said, in their order; stops where the chat is out of reach.
     pub(crate) async fn perform(&self, said: &Said, acts: Vec<Act>) {
         let mut chat = said.chat;
+        let mut has_arrived = false;
         for act in acts {
-            let Err(error) = self.act(&mut chat, &act).await else { continue };
+            if act == Act::Resume {
+                if has_arrived && let Some(chat) = chat {
+                    self.resume(chat.id).await;
+                }
+                continue;
+            }
+            let Err(error) = self.act(&mut chat, &act).await else {
+                // A toast is seen by one person, whatever the chat is to us.
+                has_arrived |= !matches!(act, Act::Toast { .. } | Act::Inline { .. });
+                continue;
+            };
             match error {
                 CallError::NotModified | CallError::TooLate(_) => {}
                 error if error.pauses_chat() => {
@@ -51,6 +62,14 @@ impl Performer {
             Ok(true) => tracing::info!(chat, "paused: {reason}"),
             Ok(false) => {}
             Err(error) => tracing::warn!(chat, "cannot be paused: {error}"),
+        }
+    }
+
+    async fn resume(&self, chat: i64) {
+        match self.store.resume_chat(chat).await {
+            Ok(true) => tracing::info!(chat, "no longer paused: an answer has arrived there"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(chat, "stays paused: {error}"),
         }
     }
 
@@ -136,7 +155,6 @@ impl Performer {
             Call::Repeatable(Act::EditPhoto { message_id, png, caption_html, keyboard }) => {
                 client.edit_photo(to, *message_id, png, caption_html, keyboard).await
             }
-            Call::Repeatable(Act::Delete { message_id }) => client.delete(to, *message_id).await,
             Call::Repeatable(_) => Ok(()),
         }
     }

@@ -12,8 +12,8 @@ use frankenstein::{
         InlineQueryResult, InlineQueryResultArticle, InputMessageContent, InputTextMessageContent,
     },
     methods::{
-        AnswerCallbackQueryParams, AnswerInlineQueryParams, DeleteMessageParams,
-        EditMessageReplyMarkupParams, EditMessageTextParams, SendMessageParams,
+        AnswerCallbackQueryParams, AnswerInlineQueryParams, EditMessageReplyMarkupParams,
+        EditMessageTextParams, SendMessageParams,
     },
     types::{ChatId, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyMarkup},
 };
@@ -143,15 +143,6 @@ impl Client {
         params.insert("media".to_owned(), Value::Object(media));
         with_keyboard(&mut params, keyboard);
         self.upload::<IgnoredAny>("editMessageMedia", &params, "picture", png.to_vec()).await.map(drop)
-    }
-
-    /// Removes a message of ours.
-    pub(crate) async fn delete(&self, to: Place, message_id: i64) -> Result<(), CallError> {
-        let params = DeleteMessageParams::builder()
-            .chat_id(ChatId::Integer(to.chat))
-            .message_id(narrow(message_id))
-            .build();
-        self.call::<IgnoredAny>("deleteMessage", &params).await.map(drop)
     }
 
     /// Answers a pressed button.

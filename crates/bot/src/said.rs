@@ -140,11 +140,8 @@ pub enum Act {
         /// Buttons.
         keyboard: Keyboard,
     },
-    /// Removes a message of ours.
-    Delete {
-        /// Which message.
-        message_id: i64,
-    },
+    /// Whoever reads this chat hears us after all: it is no longer paused, if anything said before this arrived there.
+    Resume,
     /// Answers a button.
     Toast {
         /// Which press.
