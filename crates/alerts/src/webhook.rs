@@ -4,9 +4,10 @@
 //! What is sent: `{"v":1,"id":"…","kind":"fired","repeat":false,"created_at":…,"data":{…}}`, where `data` is the message's
 //! body (for `fired` a [`crate::Firing`]). `id`, also in the header `webhook-id`, is the same however often the message is
 //! sent: a receiver that remembers it hears everything once. `repeat` says that an earlier attempt may have arrived.
-//! Any 2xx is an answer; 410 ends it; everything else is tried again, first after seconds, then hourly, for a day.
+//! Any 2xx is an answer; 410 and an address that leads inwards by itself end it; everything else, a name that leads inwards
+//! too, is tried again, first after seconds, then hourly, for a day.
 
-use crate::{Sender, Start, Target, signature};
+use crate::{Sender, Start, Target, ask::check_url, signature};
 use async_trait::async_trait;
 use clock::Clock;
 use guard::{Answer, Ask, Client, FetchError, Guard, Resolver};
@@ -64,6 +65,7 @@ const TROUBLE_MS: i64 = 5_000;
 /// Carries messages to webhooks.
 pub struct WebhookSender {
     webhooks: Arc<dyn Webhooks>,
+    guard: Guard,
     client: Client,
     clock: Clock,
     settings: WebhookSettings,
@@ -92,8 +94,8 @@ impl WebhookSender {
         resolver: Arc<dyn Resolver>,
     ) -> Result<WebhookSender, WebhookError> {
         let guard = Guard::new(&settings.allow_private, resolver, settings.timeout);
-        let client = Client::new(guard, clock, guard::tls()?)?;
-        Ok(WebhookSender { webhooks, client, clock, settings })
+        let client = Client::new(guard.clone(), clock, guard::tls()?)?;
+        Ok(WebhookSender { webhooks, guard, client, clock, settings })
     }
 
     async fn post(&self, webhook: &WebhookRow, message: &Message) -> Outcome {
@@ -156,7 +158,8 @@ impl WebhookSender {
         // Never with the address: it may be a secret.
         let said = error.to_string();
         match error {
-            FetchError::Blocked(_) | FetchError::Request(_) => Outcome::Dead { error: said },
+            FetchError::Request(_) => Outcome::Dead { error: said },
+            // The address itself was judged before: its name leads inwards now, and need not for ever.
             error if error.is_unsent() => Outcome::Retry { at: self.retry_at(message), error: said },
             _ => Outcome::Ambiguous { at: self.retry_at(message), error: said },
         }
@@ -197,6 +200,9 @@ impl Sender for WebhookSender {
             Ok(None) => return all(Outcome::Dead { error: "the webhook is gone".to_owned() }),
             Err(_) => return all(Outcome::NotNow { at: self.clock.now().plus_millis(TROUBLE_MS) }),
         };
+        if let Err(error) = check_url(&self.guard, &webhook.url) {
+            return all(Outcome::Dead { error });
+        }
         if !start.first(1).await {
             return Vec::new();
         }
