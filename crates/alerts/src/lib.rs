@@ -25,6 +25,7 @@ mod spec;
 mod target;
 mod text;
 mod upkeep;
+pub mod wait;
 mod webhook;
 mod window;
 mod write;

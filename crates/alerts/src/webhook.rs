@@ -7,7 +7,7 @@
 //! Any 2xx is an answer; 410 and an address that leads inwards by itself end it; everything else, a name that leads inwards
 //! too, is tried again, first after seconds, then hourly, for a day.
 
-use crate::{Sender, Start, Target, ask::check_url, signature};
+use crate::{Sender, Start, Target, ask::check_url, signature, wait::growing};
 use async_trait::async_trait;
 use clock::Clock;
 use guard::{Answer, Ask, Client, FetchError, Guard, Resolver};
@@ -83,9 +83,6 @@ struct Envelope<'a> {
 }
 
 impl WebhookSender {
-    /// The most bytes of an address that is taken.
-    pub const URL_BYTES_MAX: usize = 2_000;
-
     /// A sender behind a guard of its own.
     pub fn new(
         webhooks: Arc<dyn Webhooks>,
@@ -179,11 +176,9 @@ impl WebhookSender {
     }
 
     fn retry_at(&self, message: &Message) -> Timestamp {
-        let doublings = u32::try_from(message.attempts.clamp(1, 20) - 1).unwrap_or(0);
-        let wait = self.settings.retry_first.saturating_mul(2u32.saturating_pow(doublings));
-        let wait_ms = u64::try_from(wait.min(self.settings.retry_max).as_millis()).unwrap_or(u64::MAX);
-        let jittered = wait_ms / 2 + fastrand::u64(0..=wait_ms / 2);
-        self.clock.now().plus_millis(i64::try_from(jittered).unwrap_or(i64::MAX))
+        let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
+        let wait = growing(self.settings.retry_first, self.settings.retry_max, attempts);
+        self.clock.now().plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
     }
 }
 

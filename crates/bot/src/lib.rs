@@ -72,7 +72,7 @@ pub use names::Names;
 pub use number_read::{Number, read as read_number};
 pub use poll::Polling;
 pub use run::{Me, Transport, Updates, introduce, run};
-pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, KeyDoes, Keyboard, Said, UserRef, What};
+pub use said::{Act, ChatKind, ChatRef, InlineResult, Key, Keyboard, Said, UserRef, What};
 pub use sender::ChatSender;
 pub use standby::{Holding, stand_by};
 pub use subscribe::{deliver_due, run_subscriptions};

@@ -7,6 +7,7 @@ use crate::{
     split::{self, CAPTION_UNITS_MAX, MESSAGE_UNITS_MAX},
     throttle::Class,
 };
+use alerts::wait::growing;
 use std::{sync::Arc, time::Duration};
 use store::Store;
 
@@ -116,14 +117,14 @@ impl Performer {
     }
 
     async fn try_often(&self, place: Option<Place>, call: &Call<'_>) -> Result<(), CallError> {
-        let mut wait = WAIT_FIRST;
+        let mut failures = 0;
         for left in (0..TRIES_MAX).rev() {
             match self.once(place, call).await {
                 // The throttle holds everything until the time that Telegram named.
                 Err(CallError::TooMany(_)) if left > 0 => self.client.throttle().open().await,
                 Err(error) if left > 0 && call.may_be_repeated_after(&error) => {
-                    tokio::time::sleep(jittered(wait)).await;
-                    wait = (wait * 2).min(WAIT_MAX);
+                    failures += 1;
+                    tokio::time::sleep(growing(WAIT_FIRST, WAIT_MAX, failures)).await;
                 }
                 other => return other,
             }
@@ -177,12 +178,6 @@ impl Call<'_> {
             _ => false,
         }
     }
-}
-
-/// Half of it, and up to the other half by chance.
-pub(crate) fn jittered(wait: Duration) -> Duration {
-    let half = wait / 2;
-    half + half.mul_f64(fastrand::f64())
 }
 
 /// An error with its sources, which hold no address.

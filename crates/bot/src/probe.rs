@@ -2,19 +2,20 @@
 //! It must not know what is to be sent.
 
 use crate::{Client, perform::told};
+use alerts::wait::growing;
 use clock::Clock;
 use market::Timestamp;
 use serde::de::IgnoredAny;
 use serde_json::json;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 
 /// How long an answer counts.
 const BELIEVED_MS: i64 = 2_000;
 
 /// The waits between questions that nobody answers: the first, twice as long each time, and the longest.
-const WAIT_FIRST_MS: i64 = 500;
-const WAIT_MAX_MS: i64 = 30_000;
+const WAIT_FIRST: Duration = Duration::from_millis(500);
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Asks Telegram who we are, no more often than is useful.
 #[derive(Clone)]
@@ -56,9 +57,10 @@ impl Probe {
         if known.failures == 0 {
             tracing::warn!("what may have arrived waits until telegram answers: {}", told(&error));
         }
-        let wait_ms = (WAIT_FIRST_MS << known.failures.min(10)).min(WAIT_MAX_MS);
-        let at = now.plus_millis(wait_ms / 2 + fastrand::i64(0..=wait_ms / 2));
-        *known = Known { answered_at: None, ask_at: Some(at), failures: known.failures.saturating_add(1) };
+        let failures = known.failures.saturating_add(1);
+        let wait = growing(WAIT_FIRST, WAIT_MAX, failures);
+        let at = now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        *known = Known { answered_at: None, ask_at: Some(at), failures };
         Some(at)
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     split::{self, MESSAGE_UNITS_MAX},
     throttle::Class,
 };
-use alerts::{Quiet, Start, Target};
+use alerts::{Quiet, Start, Target, wait::growing};
 use async_trait::async_trait;
 use clock::Clock;
 use market::Timestamp;
@@ -30,8 +30,8 @@ const DIGEST_MAX: usize = 30;
 const BETWEEN: &str = "\n\n";
 
 /// How soon what certainly did not arrive is tried again; twice as long each time.
-const RETRY_FIRST_MS: i64 = 1_000;
-const RETRY_MAX_MS: i64 = 5 * 60_000;
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// How soon what may have arrived is sent once more.
 const REPEAT_AFTER_MS: i64 = 2_000;
@@ -249,10 +249,9 @@ fn paused(message: &Message, reason: &str, now: Timestamp) -> Outcome {
 }
 
 fn retry_at(message: &Message, now: Timestamp) -> Timestamp {
-    let tries = u32::try_from(message.attempts.clamp(1, 16) - 1).unwrap_or(0);
-    let ms = RETRY_FIRST_MS.saturating_mul(2i64.saturating_pow(tries)).min(RETRY_MAX_MS);
-    let jitter = i64::from(fastrand::u32(0..=u32::try_from(ms / 2).unwrap_or(0)));
-    now.plus_millis(ms - jitter)
+    let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
+    let wait = growing(RETRY_FIRST, RETRY_MAX, attempts);
+    now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn millis(wait: Duration) -> i64 {

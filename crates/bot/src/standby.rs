@@ -6,7 +6,7 @@
 //! while all the same, cut off from each other, nothing is said twice: messages are taken in the store, one by one, and
 //! Telegram itself lets only one of them read updates.
 
-use crate::perform::jittered;
+use alerts::wait::jittered;
 use std::time::Duration;
 use store::Leases;
 use tokio_util::sync::CancellationToken;
