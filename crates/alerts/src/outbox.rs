@@ -119,12 +119,16 @@ impl Post {
         if self.reclaim_at.is_none_or(|at| at <= now) {
             self.reclaim(now).await?;
         }
-        if !self.has_room() {
+        // No more than there is room for: what is taken waits for its turn, and an alert written meanwhile waits behind
+        // it. A broadcast at Telegram's pace would hold it up for seconds.
+        let room = self.carrier.sending.targets_max.saturating_sub(self.at_work.len());
+        let count_max = room.min(self.carrier.sending.messages_max);
+        if count_max == 0 {
             return Ok(false);
         }
-        let sending = &self.carrier.sending;
-        let messages = self.carrier.outbox.take_messages(sending.channel, sending.messages_max, now).await?;
-        let may_be_more = messages.len() == sending.messages_max;
+        let channel = self.carrier.sending.channel;
+        let messages = self.carrier.outbox.take_messages(channel, count_max, now).await?;
+        let may_be_more = messages.len() == count_max;
         for group in by_target(messages) {
             let id = self.at_work.spawn(self.carrier.clone().carry(group)).id();
             self.taken_at.insert(id, now);

@@ -60,7 +60,7 @@ impl Broadcasts {
     pub(crate) async fn begin(&self, html: &str) -> Result<u64, HouseError> {
         let unavailable = |error: StoreError| HouseError::Unavailable(error.to_string());
         if self.store.bot_value(STATE).await.map_err(unavailable)?.is_some() {
-            return Err(HouseError::Unavailable("another broadcast is under way".to_owned()));
+            return Err(HouseError::Busy);
         }
         let count = self.store.chat_count().await.map_err(unavailable)?.active;
         let progress = Progress { html: html.to_owned(), after: i64::MIN, written: 0 };

@@ -8,6 +8,7 @@ use crate::{
     throttle::Class,
 };
 use alerts::wait::growing;
+use clock::Clock;
 use std::{sync::Arc, time::Duration};
 use store::Store;
 
@@ -25,6 +26,7 @@ const WAIT_MAX: Duration = Duration::from_secs(8);
 pub(crate) struct Performer {
     pub(crate) client: Client,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
 }
 
 impl Performer {
@@ -67,7 +69,7 @@ impl Performer {
     }
 
     async fn resume(&self, chat: i64) {
-        match self.store.resume_chat(chat).await {
+        match self.store.resume_chat(chat, self.clock.now()).await {
             Ok(true) => tracing::info!(chat, "no longer paused: an answer has arrived there"),
             Ok(false) => {}
             Err(error) => tracing::warn!(chat, "stays paused: {error}"),

@@ -53,7 +53,7 @@ impl Transport {
     }
 
     fn performer(&self) -> Performer {
-        Performer { client: self.client.clone(), store: self.store.clone() }
+        Performer { client: self.client.clone(), store: self.store.clone(), clock: self.clock }
     }
 }
 

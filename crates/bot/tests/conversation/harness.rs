@@ -56,10 +56,6 @@ impl House for Rooms {
         vec!["older".to_owned(), "newer <b>&".to_owned()]
     }
 
-    async fn reload(&self) -> Result<(), HouseError> {
-        self.inner.reload().await
-    }
-
     async fn is_api_up(&self) -> Option<bool> {
         Some(true)
     }
@@ -111,6 +107,7 @@ pub async fn stage_on(store: Arc<dyn Store>, demo: bool) -> Stage {
         bot_name: "rates_test_bot".to_owned(),
         venue_name: Arc::new(venue_name),
         house: Arc::new(Rooms { inner: household.clone() }),
+        past_within: PATIENCE,
     };
     let me = Me { id: 4242, name: parts.bot_name.clone() };
     let talk = Arc::new(Conversation::new(parts));

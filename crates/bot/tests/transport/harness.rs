@@ -61,7 +61,7 @@ impl Talk for Parrot {
                 Vec::new()
             }
             What::Unblocked => {
-                self.store.resume_chat(chat).await.unwrap();
+                self.store.resume_chat(chat, said.at).await.unwrap();
                 Vec::new()
             }
             _ => Vec::new(),
@@ -125,6 +125,7 @@ pub async fn world_on(store: Arc<dyn Store>, faster: u32, timeout: Duration) -> 
         bot_name: "rates_test_bot".to_owned(),
         venue_name: Arc::new(|_| None),
         house: household.clone(),
+        past_within: PATIENCE,
     });
     let talk = Arc::new(Parrot { heard: Mutex::default(), store: store.clone(), product });
     let parts = Transport { client, store: store.clone(), talk: talk.clone(), household, clock };
@@ -158,6 +159,12 @@ impl World {
             seen_at: now,
         };
         self.store.put_chat(&row).await.unwrap();
+    }
+
+    /// The same parts, but for where Telegram is thought to be.
+    pub fn parts_at(&self, url: &str) -> Transport {
+        let client = client(url, Pace::TELEGRAM.faster(20), Duration::from_secs(5));
+        Transport { client, ..self.parts.clone() }
     }
 
     /// Starts talking; ends with the world, or by the token.

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use testkit::servers::RabbitMq;
 use testkit::until;
+use tokio::io::AsyncReadExt;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
@@ -153,6 +154,23 @@ async fn a_frozen_server_is_noticed_and_makes_nobody_wait() {
     publisher.say(50_000);
     server.resume();
     board.converges(&publisher, Duration::from_secs(10)).await;
+}
+
+/// A server that takes connections and greets nobody: what was given up is closed, and no connection is left behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_never_greets_is_left_in_good_order() {
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("amqp://guest:guest@{}/%2f", server.local_addr().unwrap());
+    let broker = broker::open_with(&url, &Options { prefix: prefix(), ..Options::default() }).await.unwrap();
+    // The same of one after the other: nothing that was given up dials again by itself.
+    for _ in 0..2 {
+        let (mut socket, _) = tokio::time::timeout(PATIENCE, server.accept()).await.unwrap().unwrap();
+        let mut said = Vec::new();
+        let ended = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut said)).await;
+        ended.expect("it stays connected for ever").unwrap();
+        assert_eq!(said, b"AMQP\0\0\x09\x01");
+    }
+    broker.close().await;
 }
 
 /// B03: a server that is short of memory takes nothing; meanwhile the newest is kept.
