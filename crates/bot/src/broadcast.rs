@@ -5,14 +5,15 @@ use crate::HouseError;
 use clock::Clock;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
-use store::{MessageState, NewMessage, PRIORITY_BULK, Store, StoreError};
+use store::{NewMessage, PRIORITY_BULK, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Chats of one page.
 const PAGE: usize = 200;
 
-/// No further page while so many messages wait: a broadcast is never far ahead of what can be sent.
+/// No further page while so many messages of broadcasts are due: one is never far ahead of what can be sent. What waits
+/// for the end of quiet hours, or for a chat that is paused, is not due.
 const WAITING_MAX: i64 = 400;
 
 /// How often it is looked whether there is room, or a broadcast of an earlier process.
@@ -95,11 +96,7 @@ impl Broadcasts {
             self.store.put_bot_value(STATE, None).await?;
             return Ok(false);
         };
-        let depth = self.store.outbox_depth().await?;
-        let waits = depth.iter().filter(|depth| {
-            depth.channel == "chat" && matches!(depth.state, MessageState::Pending | MessageState::Ambiguous)
-        });
-        if waits.map(|depth| depth.count).sum::<i64>() >= WAITING_MAX {
+        if self.store.messages_due("chat", PRIORITY_BULK, self.clock.now()).await? >= WAITING_MAX {
             return Ok(true);
         }
         let chats = self.store.chats_page(progress.after, true, PAGE).await?;
