@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -60,7 +61,7 @@ pub(crate) struct Shared {
 /// What is published beside ticks and status: bounded by the number of pairs, and by [`DEAD_MAX`].
 #[derive(Default)]
 pub(crate) struct Rest {
-    pub(crate) rates: HashMap<Pair, Bytes>,
+    pub(crate) rates: HashMap<Pair, Message>,
     pub(crate) dead: VecDeque<Message>,
 }
 
@@ -135,9 +136,10 @@ impl Broker for AmqpBroker {
         }
     }
 
-    fn publish_rate(&self, pair: &Pair, body: Bytes) {
+    fn publish_rate(&self, pair: &Pair, body: Bytes, until: Instant) {
         if !self.is_closed() {
-            self.shared.rest.lock().rates.insert(pair.clone(), body);
+            let message = Message::rate(pair.to_string(), body, until);
+            self.shared.rest.lock().rates.insert(pair.clone(), message);
             self.shared.wake.notify_one();
         }
     }

@@ -223,7 +223,7 @@ impl Sending<'_> {
             && self.shared.unsent.is_empty()
     }
 
-    /// On a new connection: the newest of everything, sent before or not. What waited is part of it.
+    /// On a new connection: the newest of all ticks and status, sent before or not. What waited is part of it.
     fn say_everything(&mut self) {
         while self.take_one() {}
         self.gathered = Gathered::default();
@@ -234,7 +234,10 @@ impl Sending<'_> {
     async fn send(&mut self) -> Result<(), Trouble> {
         while self.has_room() {
             if let Some(message) = self.out.pop_front() {
-                self.publish(message).await?;
+                // A process that was frozen, or had no server for long, finds them past their time.
+                if message.until.is_none_or(|until| Instant::now() < until) {
+                    self.publish(message).await?;
+                }
                 continue;
             }
             while self.gathered.ticks < GATHER_MAX && self.take_one() {}
@@ -271,10 +274,7 @@ impl Sending<'_> {
 
     fn take_the_rest(&mut self) {
         let mut rest = self.shared.rest.lock();
-        for (pair, body) in rest.rates.drain() {
-            self.latest.add_rate(&pair, &body);
-            self.out.push_back(Message::rate(pair.to_string(), body));
-        }
+        self.out.extend(rest.rates.drain().map(|(_, message)| message));
         self.out.extend(rest.dead.drain(..));
     }
 

@@ -31,7 +31,7 @@ struct Short {
 impl Broker for Flaky {
     fn publish_ticks(&self, _: TickBatch) {}
     fn publish_status(&self, _: VenueStatus) {}
-    fn publish_rate(&self, _: &Pair, _: bytes::Bytes) {}
+    fn publish_rate(&self, _: &Pair, _: bytes::Bytes, _: tokio::time::Instant) {}
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BrokerError> {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
         if asked < 2 {

@@ -3,7 +3,9 @@
 
 use crate::lab::{batch, broker, broker_named, channel, prefix, shared, soon, status, tick};
 use broker::{Broker, BrokerHealth, Delivery, Options, Subscription};
-use lapin::options::QueueDeleteOptions;
+use futures_util::StreamExt;
+use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
 use market::{Newest, Pair, VenueId};
 use std::collections::HashMap;
 use std::io::Write;
@@ -174,6 +176,58 @@ async fn a_blocked_publisher_keeps_the_newest() {
     server.ctl(&["set_vm_memory_high_watermark", "0.6"]).unwrap();
     board.converges(&publisher, Duration::from_secs(10)).await;
     until("up again", PATIENCE, || publisher.broker.health() == BrokerHealth::Up).await;
+}
+
+/// A rate has no order that its readers could go by: none is said a second time, and none after its time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_is_said_once_and_in_its_time() {
+    let (server, _one) = own().await;
+    let prefix = prefix();
+    let broker = broker_named(&server, &prefix).await;
+    until("up", PATIENCE, || broker.health() == BrokerHealth::Up).await;
+    let mut heard = Rates::of(&server, &prefix).await;
+    let say = |pair: &str, until: Duration| {
+        broker.publish_rate(&Pair::parse(pair).unwrap(), pair.to_owned().into(), Instant::now() + until);
+    };
+    say("SAID-USD", PATIENCE);
+    assert_eq!(heard.next().await, "SAID-USD");
+    server.kill();
+    until("down", PATIENCE, || broker.health() == BrokerHealth::Down).await;
+    say("LATE-USD", Duration::ZERO);
+    say("WAITS-USD", 2 * PATIENCE);
+    server.restart_beside().await.unwrap().unwrap();
+    let mut heard = Rates::of(&server, &prefix).await;
+    assert_eq!(heard.next().await, "WAITS-USD");
+    // Whatever was to come beside it has come before this.
+    say("LAST-USD", PATIENCE);
+    assert_eq!(heard.next().await, "LAST-USD");
+    broker.close().await;
+}
+
+/// Everyone else's queue of rates: what comes while the server runs, and while nobody reads.
+struct Rates {
+    _connection: lapin::Connection,
+    consumer: lapin::Consumer,
+}
+
+impl Rates {
+    async fn of(server: &RabbitMq, prefix: &str) -> Rates {
+        let (connection, channel) = channel(server).await;
+        let queue = || format!("{prefix}.everyone").into();
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(queue(), durable, FieldTable::default()).await.unwrap();
+        let rates = format!("{prefix}.rates").into();
+        let bind = QueueBindOptions::default();
+        channel.queue_bind(queue(), rates, "#".into(), bind, FieldTable::default()).await.unwrap();
+        let own = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let consumer = channel.basic_consume(queue(), "t".into(), own, FieldTable::default()).await.unwrap();
+        Rates { _connection: connection, consumer }
+    }
+
+    async fn next(&mut self) -> String {
+        let message = soon(self.consumer.next()).await.expect("the consumer goes on").unwrap();
+        String::from_utf8(message.data).unwrap()
+    }
 }
 
 /// Every connection closed by an operator: all come back.

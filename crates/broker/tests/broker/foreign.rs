@@ -13,6 +13,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
+use tokio::time::Instant;
 
 pub async fn publish(channel: &Channel, exchange: &str, key: &str, body: &[u8]) {
     let options = BasicPublishOptions::default();
@@ -217,8 +218,9 @@ async fn a_client_of_another_language_reads_ticks_and_rates() {
     let (published, status) = (batch("one", vec![tick("BTC-USD", 5, "lba")]), status("two", "c", 7));
     let rate = r#"{"pair":"BTC-USD","value":"64348.95","state":"fresh"}"#;
     broker.publish_ticks(published.clone());
-    broker.publish_rate(&Pair::parse("ETH-USD").unwrap(), "{\"not\":\"asked for\"}".into());
-    broker.publish_rate(&Pair::parse("BTC-USD").unwrap(), rate.into());
+    let until = Instant::now() + Duration::from_secs(60);
+    broker.publish_rate(&Pair::parse("ETH-USD").unwrap(), "{\"not\":\"asked for\"}".into(), until);
+    broker.publish_rate(&Pair::parse("BTC-USD").unwrap(), rate.into(), until);
     broker.publish_status(status.clone());
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
     let mut expect = vec![

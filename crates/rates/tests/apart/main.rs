@@ -11,6 +11,7 @@ mod harness;
 mod migrations;
 mod oracle;
 mod orders;
+mod recorders;
 mod roles;
 mod soak;
 mod stopping;
