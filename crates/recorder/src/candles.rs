@@ -11,12 +11,18 @@ use std::{
 use store::{Candle, CandleKey, Interval};
 use tokio_util::sync::CancellationToken;
 
-/// What this process has seen of the candles that are not over yet, or not written yet.
-#[derive(Debug, Default)]
+/// What this process has seen of the candles that are not over yet, or not written yet: a bounded number.
+#[derive(Debug)]
 pub struct Accounts {
     open: HashMap<CandleKey, Candle>,
     changed: HashSet<CandleKey>,
+    most: usize,
+    /// How many were dropped, unwritten, since that was last asked.
+    dropped: usize,
 }
+
+/// Most candles that wait for a store that is away: some 100 MB.
+const MOST: usize = 200_000;
 
 /// A candle is kept this long after its end, for ticks that come late.
 const LATE_MS: i64 = 60_000;
@@ -25,7 +31,18 @@ const WRITTEN_AT_ONCE: usize = 2_000;
 /// Between two looks for candles that are too old.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
+impl Default for Accounts {
+    fn default() -> Accounts {
+        Accounts::with_most(MOST)
+    }
+}
+
 impl Accounts {
+    /// None yet, and never more than so many.
+    pub fn with_most(most: usize) -> Accounts {
+        Accounts { open: HashMap::new(), changed: HashSet::new(), most, dropped: 0 }
+    }
+
     /// Takes in a price. `is_new` = it is no repetition and no late arrival: only then it counts in `n`. Highest,
     /// lowest, first and last take it in either way, so that duplicates and order change nothing.
     pub fn add(&mut self, venue: Option<&VenueId>, pair: &Pair, price: Price, at: Timestamp, is_new: bool) {
@@ -43,6 +60,32 @@ impl Accounts {
             }
             self.changed.insert(key);
         }
+        if self.open.len() > self.most {
+            self.drop_some();
+        }
+    }
+
+    /// Drops the oldest minutes; hours only when no minute is left, and days when no hour is. A tenth more than it
+    /// must, so that looking through all of them is seldom.
+    fn drop_some(&mut self) {
+        let mut order: Vec<(Interval, Timestamp)> =
+            self.open.keys().map(|key| (key.interval, key.start)).collect();
+        let mut left = self.open.len() - self.most + self.most / 10;
+        let (_, last, _) = order.select_nth_unstable(left - 1);
+        let (last, changed, dropped) = (*last, &mut self.changed, &mut self.dropped);
+        self.open.retain(|key, _| {
+            let stays = left == 0 || (key.interval, key.start) > last;
+            if !stays {
+                left -= 1;
+                *dropped += usize::from(changed.remove(key));
+            }
+            stays
+        });
+    }
+
+    /// How many candles were dropped, unwritten, since the last time.
+    pub fn take_dropped(&mut self) -> usize {
+        std::mem::take(&mut self.dropped)
     }
 
     /// What changed since it was last taken, at most that many.
@@ -92,7 +135,10 @@ impl Shared {
 
 /// Writes what changed, every so often, and once more at the end.
 pub(crate) async fn write(accounts: &Shared, parts: &Parts, settings: &Settings, stop: &CancellationToken) {
-    let mut failures = 0u32;
+    metrics::describe_counter!("rates_candles_dropped_total", "Candles that waited too long for the store");
+    let dropped = metrics::counter!("rates_candles_dropped_total");
+    dropped.increment(0);
+    let (mut failures, mut said) = (0u32, false);
     loop {
         let jitter = Duration::from_millis(fastrand::u64(0..100));
         let wait = settings.flush_every * failures.saturating_add(1).min(30) + jitter;
@@ -114,6 +160,12 @@ pub(crate) async fn write(accounts: &Shared, parts: &Parts, settings: &Settings,
                 failures.saturating_add(1)
             }
         };
+        let lost = accounts.with(Accounts::take_dropped);
+        dropped.increment(lost as u64);
+        if lost > 0 && !std::mem::replace(&mut said, true) {
+            tracing::warn!("the store is away for too long: the oldest candles of a minute are dropped");
+        }
+        said &= failures > 0;
         if is_last {
             return;
         }

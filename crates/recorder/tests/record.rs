@@ -175,6 +175,42 @@ proptest! {
     }
 }
 
+/// A store may be away for days: what waits for it stays within its bound, and hours and days are kept longest.
+#[test]
+fn of_what_waits_too_long_the_oldest_minutes_are_dropped() {
+    let mut accounts = Accounts::with_most(100);
+    let at = |minute: i64| Timestamp::from_millis(NOON + minute * 60_000);
+    for minute in 0..1_000 {
+        accounts.add(None, &pair(), price("1"), at(minute), true);
+        assert!(accounts.len() <= 100, "{} after {minute} minutes", accounts.len());
+    }
+    let dropped = accounts.take_dropped();
+    assert_eq!(accounts.take_dropped(), 0, "each is counted once");
+    let kept = accounts.take_changed(1_000);
+    let of = |interval| kept.iter().filter(move |c| c.key.interval == interval).map(|c| c.key.start);
+    assert_eq!(
+        (of(Interval::Hour).count(), of(Interval::Day).count()),
+        (17, 2),
+        "1,000 minutes from noon on"
+    );
+    let minutes: std::collections::BTreeSet<_> = of(Interval::Minute).collect();
+    assert_eq!(dropped + minutes.len(), 1_000);
+    assert_eq!(
+        (minutes.first().copied(), minutes.last().copied()),
+        (Some(at(dropped as i64)), Some(at(999)))
+    );
+
+    // More pairs than there is room for: hours go before days.
+    for number in 0..50 {
+        let pair = Pair::parse(&format!("P{number}-USD")).unwrap();
+        accounts.add(None, &pair, price("1"), at(0), true);
+    }
+    assert!(accounts.len() <= 100);
+    assert!(accounts.take_dropped() > 50, "minutes and hours");
+    let kept = accounts.take_changed(1_000);
+    assert_eq!(kept.iter().filter(|candle| candle.key.interval == Interval::Day).count(), 50);
+}
+
 #[test]
 fn what_is_over_and_written_is_let_go() {
     let mut accounts = Accounts::default();
