@@ -24,6 +24,14 @@ pub struct Accounts {
 /// Most candles that wait for a store that is away: some 100 MB.
 const MOST: usize = 200_000;
 
+/// How a price was heard.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Heard {
+    /// It is a repetition or a late arrival, heard then: it counts in no `n`, and begins no candle that is over. (A
+    /// broker says the newest tick of every pair again and again, however long ago that was.) `None`: it is new.
+    pub again_at: Option<Timestamp>,
+}
+
 /// A candle is kept this long after its end, for ticks that come late.
 const LATE_MS: i64 = 60_000;
 /// Candles written in one go.
@@ -43,19 +51,25 @@ impl Accounts {
         Accounts { open: HashMap::new(), changed: HashSet::new(), most, dropped: 0 }
     }
 
-    /// Takes in a price. `is_new` = it is no repetition and no late arrival: only then it counts in `n`. Highest,
-    /// lowest, first and last take it in either way, so that duplicates and order change nothing.
-    pub fn add(&mut self, venue: Option<&VenueId>, pair: &Pair, price: Price, at: Timestamp, is_new: bool) {
+    /// Takes in a price. Highest, lowest, first and last take it in whether it is new or not, so that duplicates and
+    /// order change nothing; only what changes is written.
+    pub fn add(&mut self, venue: Option<&VenueId>, pair: &Pair, price: Price, at: Timestamp, heard: Heard) {
         for interval in Interval::ALL {
             let start = interval.start_of(at);
+            if heard.again_at.is_some_and(|now| is_over(interval, start, now)) {
+                continue;
+            }
             let key = CandleKey { venue: venue.cloned(), pair: pair.clone(), interval, start };
             let told = Candle::of(key.clone(), price, at);
             match self.open.get_mut(&key) {
                 None => drop(self.open.insert(key.clone(), told)),
                 Some(candle) => {
-                    let ticks = candle.ticks;
+                    let (before, ticks) = (account(candle), candle.ticks);
                     candle.merge(&told);
-                    candle.ticks = ticks + i64::from(is_new);
+                    candle.ticks = ticks + i64::from(heard.again_at.is_none());
+                    if account(candle) == before {
+                        continue;
+                    }
                 }
             }
             self.changed.insert(key);
@@ -107,9 +121,7 @@ impl Accounts {
     /// Lets go of what is over and written.
     pub fn close(&mut self, now: Timestamp) {
         let changed = &self.changed;
-        self.open.retain(|key, _| {
-            changed.contains(key) || now.millis_since(key.start) < key.interval.millis() + LATE_MS
-        });
+        self.open.retain(|key, _| changed.contains(key) || !is_over(key.interval, key.start, now));
     }
 
     /// How many are kept.
@@ -121,6 +133,17 @@ impl Accounts {
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
+}
+
+/// Whether a candle is over, also for what comes late.
+fn is_over(interval: Interval, start: Timestamp, now: Timestamp) -> bool {
+    now.millis_since(start) >= interval.millis() + LATE_MS
+}
+
+/// All that a candle says.
+fn account(candle: &Candle) -> ([Price; 4], [Timestamp; 2], i64) {
+    let Candle { open, high, low, close, first_at, last_at, ticks, .. } = *candle;
+    ([open, high, low, close], [first_at, last_at], ticks)
 }
 
 /// The accounts, shared by those who add and the one who writes.
