@@ -17,6 +17,7 @@ const BODY_MAX: usize = 4 << 20;
 const DEAD_MAX: usize = 64 << 10;
 
 /// One message to send.
+#[derive(Clone)]
 pub(crate) struct Message {
     pub(crate) carries: Carries,
     pub(crate) key: String,
@@ -75,6 +76,11 @@ impl Message {
         let body = Bytes::copy_from_slice(&body[..body.len().min(DEAD_MAX)]);
         let properties = BasicProperties::default().with_headers(headers).with_delivery_mode(2);
         Message { carries: Carries::Dead, key: key.to_owned(), body, properties, until: None }
+    }
+
+    /// Whether nothing else says it again, should the server not take it.
+    pub(crate) fn is_said_once(&self) -> bool {
+        matches!(self.carries, Carries::Rates | Carries::Dead)
     }
 
     fn of(carries: Carries, key: String, body: &impl serde::Serialize) -> Option<Message> {

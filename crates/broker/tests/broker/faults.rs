@@ -4,8 +4,10 @@
 use crate::lab::{batch, broker, broker_named, channel, prefix, shared, soon, status, tick};
 use broker::{Broker, BrokerHealth, Delivery, Options, Subscription};
 use futures_util::StreamExt;
-use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
-use lapin::types::FieldTable;
+use lapin::options::{
+    BasicConsumeOptions, BasicGetOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
 use market::{Newest, Pair, VenueId};
 use std::collections::HashMap;
 use std::io::Write;
@@ -201,6 +203,60 @@ async fn a_rate_is_said_once_and_in_its_time() {
     // Whatever was to come beside it has come before this.
     say("LAST-USD", PATIENCE);
     assert_eq!(heard.next().await, "LAST-USD");
+    broker.close().await;
+}
+
+/// A rate that the server took and lost, or refused, is said again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_that_was_not_taken_is_said_again() {
+    let (server, _one) = own().await;
+    let prefix = prefix();
+    let broker = broker_named(&server, &prefix).await;
+    until("up", PATIENCE, || broker.health() == BrokerHealth::Up).await;
+    let say = |pair: &str| {
+        let until = Instant::now() + 2 * PATIENCE;
+        broker.publish_rate(&Pair::parse(pair).unwrap(), pair.to_owned().into(), until);
+    };
+    let mut heard = Rates::of(&server, &prefix).await;
+    say("TAKEN-USD");
+    assert_eq!(heard.next().await, "TAKEN-USD");
+    server.freeze();
+    say("LOST-USD");
+    // Noticed by the heartbeat: by then it was handed to the server long ago.
+    until("down", PATIENCE, || broker.health() == BrokerHealth::Down).await;
+    server.kill();
+    server.restart_beside().await.unwrap().unwrap();
+    let mut heard = Rates::of(&server, &prefix).await;
+    assert_eq!(heard.next().await, "LOST-USD");
+
+    // Somebody's queue has room for one: the server refuses the second until the first is read.
+    let (_connection, channel) = channel(&server).await;
+    let mut full = FieldTable::default();
+    full.insert("x-max-length".into(), AMQPValue::LongInt(1));
+    full.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    let (name, durable) = (|| format!("{prefix}.full").into(), QueueDeclareOptions::default());
+    channel.queue_declare(name(), durable, full).await.unwrap();
+    let rates = format!("{prefix}.rates").into();
+    let bind = QueueBindOptions::default();
+    channel.queue_bind(name(), rates, "#".into(), bind, FieldTable::default()).await.unwrap();
+    say("FIRST-USD");
+    assert_eq!(heard.next().await, "FIRST-USD");
+    say("SECOND-USD");
+    assert_eq!(heard.next().await, "SECOND-USD");
+    let read = async || {
+        let got = channel.basic_get(name(), BasicGetOptions { no_ack: true }).await.unwrap();
+        got.map(|message| String::from_utf8(message.delivery.data).unwrap())
+    };
+    assert_eq!(read().await.as_deref(), Some("FIRST-USD"));
+    let second = async {
+        loop {
+            if let Some(second) = read().await {
+                return second;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert_eq!(soon(second).await, "SECOND-USD");
     broker.close().await;
 }
 
