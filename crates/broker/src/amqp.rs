@@ -132,7 +132,10 @@ impl AmqpBroker {
             stop: stop.clone(),
         });
         let tasks = TaskTracker::new();
-        tasks.spawn(amqp_publish::run(shared.clone()));
+        let publisher = shared.clone();
+        tasks.spawn(async move {
+            again::after_panic("the publisher", || amqp_publish::run(publisher.clone())).await;
+        });
         AmqpBroker { shared, tasks, _stop: stop.drop_guard() }
     }
 
@@ -186,7 +189,7 @@ impl Broker for AmqpBroker {
         };
         // Left again, should whoever subscribes give up waiting.
         let subscription = AmqpSubscription { reading: Reading::new(queue), _left: left.drop_guard() };
-        self.tasks.spawn(reader.run());
+        self.tasks.spawn(async move { again::after_panic("a reader", || reader.run()).await });
         let mut publisher = self.shared.publisher_is_up.subscribe();
         let served_and_publishing = async {
             let served = async { drop(served.wait_for(|up| *up).await) };

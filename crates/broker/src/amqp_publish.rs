@@ -39,6 +39,7 @@ const DEAD_KEPT: i32 = 1_000;
 
 /// Publishes until the broker is closed, over as many connections as it takes.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    shared.publisher_is_up.send_replace(false);
     let for_ever = async {
         let (mut latest, mut said) =
             (Latest::default(), Said::new("publisher", &shared.link, Default::default()));

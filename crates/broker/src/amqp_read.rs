@@ -49,7 +49,8 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Reads until the reader leaves or the broker is closed, over as many connections as it takes.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(&self) {
+        self.set_up(false);
         let for_ever = async {
             let (mut said, mut backoff) = (
                 Said::new("reader", &self.shared.link, self.shared.readers_said.clone()),

@@ -356,19 +356,45 @@ async fn what_is_wrong_is_said_once_and_without_the_password() {
     }
 }
 
+/// A defect may break any task; here it is the log that panics. None is gone for good: it is seen to be down meanwhile.
+#[tokio::test]
+async fn a_task_that_panics_begins_again() {
+    let (server, prefix) = (shared(), prefix());
+    for role in ["publisher", "reader"] {
+        let log = Log { breaks_at: Some(role), ..Log::default() };
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let broker = broker_named(&server, &prefix).await;
+        let mut reader = broker.subscribe().await.unwrap();
+        until("up again", PATIENCE, || broker.health() == BrokerHealth::Up).await;
+        assert!(log.text().contains("it failed inside the program"), "{}", log.text());
+        broker.publish_ticks(batch("one", vec![tick("BTC-USD", 1, "l")]));
+        assert!(matches!(soon(reader.next()).await, Some(Delivery::Ticks(_))));
+        broker.close().await;
+    }
+}
+
 /// What was logged.
 #[derive(Clone, Default)]
-struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
+struct Log {
+    text: Arc<parking_lot::Mutex<Vec<u8>>>,
+    /// Panics once, when that role is connected.
+    breaks_at: Option<&'static str>,
+}
 
 impl Log {
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock()).into_owned()
+        String::from_utf8_lossy(&self.text.lock()).into_owned()
     }
 }
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
+        let line = String::from_utf8_lossy(bytes);
+        let is_it = self.breaks_at.is_some_and(|role| line.contains("connected to") && line.contains(role));
+        let breaks = is_it && !self.text().contains("breaks now");
+        self.text.lock().extend_from_slice(if breaks { b"breaks now\n" } else { bytes });
+        assert!(!breaks, "a defect");
         Ok(bytes.len())
     }
 
