@@ -48,24 +48,32 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         loop {
             let connected = Instant::now();
             match session(&shared, &mut latest, &mut said).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(trouble) => said.trouble(&trouble),
             }
             shared.publisher_is_up.send_replace(false);
             if connected.elapsed() > FLUSH_WAIT {
                 backoff = Backoff::default();
             }
-            backoff.wait().await;
+            // A server that is away at the end is not waited for.
+            if shared.closing.run_until_cancelled(backoff.wait()).await.is_none() {
+                return false;
+            }
         }
     };
     let too_late = async {
         shared.closing.cancelled().await;
         tokio::time::sleep(FLUSH_WAIT).await;
     };
-    tokio::select! {
-        () = for_ever => {}
-        () = too_late => tracing::warn!("the broker did not take everything before the end"),
-        () = shared.stop.cancelled() => {}
+    let has_said_all = tokio::select! {
+        has_said_all = for_ever => has_said_all,
+        () = too_late => false,
+        () = shared.stop.cancelled() => true,
+    };
+    if !has_said_all {
+        tracing::warn!("the broker did not take everything before the end");
+        // Nobody tells the readers of this process that they have everything.
+        shared.stop.cancel();
     }
     shared.publisher_is_up.send_replace(false);
 }

@@ -66,7 +66,11 @@ impl Reader {
                 if connected.elapsed() > FLUSH_WAIT {
                     backoff = Backoff::default();
                 }
-                backoff.wait().await;
+                tokio::select! {
+                    () = backoff.wait() => {}
+                    () = self.left.cancelled() => return,
+                    () = self.shared.closing.cancelled() => return,
+                }
             }
         };
         // What was published last takes its time to be confirmed, and its time to come here.

@@ -36,6 +36,8 @@ pub struct Heard {
 const LATE_MS: i64 = 60_000;
 /// Candles written in one go.
 const WRITTEN_AT_ONCE: usize = 2_000;
+/// How long the end waits for a store that does not answer.
+const LAST_FLUSH_MAX: Duration = Duration::from_secs(3);
 /// Between two looks for candles that are too old.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
@@ -169,7 +171,18 @@ pub(crate) async fn write(accounts: &Shared, parts: &Parts, settings: &Settings,
             () = stop.cancelled() => true,
             () = tokio::time::sleep(wait) => false,
         };
-        failures = match flush(accounts, parts).await {
+        let too_late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_FLUSH_MAX).await;
+        };
+        let flushed = tokio::select! {
+            flushed = flush(accounts, parts) => flushed,
+            () = too_late => {
+                tracing::warn!("the store did not take the last candles before the end");
+                return;
+            }
+        };
+        failures = match flushed {
             Ok(()) => {
                 if failures > 0 {
                     tracing::info!("candles are written again");

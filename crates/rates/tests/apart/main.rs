@@ -6,6 +6,7 @@ mod broker_faults;
 mod cache_faults;
 mod checked;
 mod dividing;
+mod ending;
 mod fleet;
 mod harness;
 mod migrations;
