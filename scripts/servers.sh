@@ -22,6 +22,10 @@ look() {
     need epmd erlang-base
     need faketime faketime
     need haproxy haproxy /usr/sbin
+    need sqlite3 sqlite3
+    # A client of another language reads what we publish; it comes by pip into a folder of the tests' own.
+    need python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 }
 
 look

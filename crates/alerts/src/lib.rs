@@ -32,7 +32,7 @@ pub use ask::{KeepError, Kept, MEMBERS, Wish, check_url, keep, shown};
 pub use book::{Book, Expired, Fired, Need, Seen};
 pub use firing::{Firing, Offline};
 pub use outbox::{Sender, Sending, send_outbox};
-pub use preview::{preview, preview_days};
+pub use preview::{Preview, preview, preview_days};
 pub use progress::{Gate, Progress};
 pub use quiet::{Quiet, QuietError, TimeOfDay, ZoneName};
 pub use run::{Parts, Settings, run};

@@ -149,11 +149,15 @@ impl Post {
                 );
             }
         }
-        if !self.has_room() {
+        // No more than there is room for: what is taken waits for its turn, and an alert written meanwhile waits behind
+        // it. A broadcast at Telegram's pace would hold it up for seconds.
+        let room = self.sending.targets_max.saturating_sub(self.at_work.len());
+        let count_max = room.min(self.sending.messages_max);
+        if count_max == 0 {
             return Ok(false);
         }
-        let messages = self.outbox.take_messages(channel, self.sending.messages_max, now).await?;
-        let may_be_more = messages.len() == self.sending.messages_max;
+        let messages = self.outbox.take_messages(channel, count_max, now).await?;
+        let may_be_more = messages.len() == count_max;
         for group in by_target(messages) {
             let (sender, clock, sending) = (self.sender.clone(), self.clock, self.sending.clone());
             self.at_work.spawn(async move { carry(&*sender, &group, clock, &sending).await });

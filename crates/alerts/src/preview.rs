@@ -10,6 +10,15 @@ use store::{Candle, Candles, Interval, StoreError};
 
 const DAY_MS: i64 = 86_400_000;
 
+/// How often an alert would have fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preview {
+    /// So often.
+    pub count: u32,
+    /// From when on candles are known: nobody can tell what was before.
+    pub since: Timestamp,
+}
+
 /// How often it would have fired on these candles, the oldest first, if it repeated itself and every message were
 /// delivered at once. Candles before `from` only tell what was before. `None` for what candles do not tell: how far
 /// venues are apart, and whether one is down.
@@ -66,13 +75,14 @@ pub fn preview(spec: &Spec, candles: &[Candle], from: Timestamp) -> Option<u32> 
     Some(count)
 }
 
-/// How often it would have fired in the last `days`, from the candles of minutes in the store.
+/// How often it would have fired in the last `days`, from the candles of minutes in the store; `None` for what candles do
+/// not tell, and where there are none.
 pub async fn preview_days<S: Candles + ?Sized>(
     store: &S,
     spec: &Spec,
     days: i64,
     now: Timestamp,
-) -> Result<Option<u32>, StoreError> {
+) -> Result<Option<Preview>, StoreError> {
     let Some(pair) = &spec.pair else { return Ok(None) };
     if matches!(spec.condition, Condition::Spread { .. }) {
         return Ok(None);
@@ -88,7 +98,10 @@ pub async fn preview_days<S: Candles + ?Sized>(
         let (from, to) = (now.plus_millis(-day * DAY_MS), now.plus_millis(-(day - 1) * DAY_MS));
         candles.extend(read(store, pair, Interval::Minute, from, to).await?);
     }
-    Ok(preview(spec, &candles, now.plus_millis(-days * DAY_MS)))
+    let from = now.plus_millis(-days * DAY_MS);
+    let Some(first) = candles.iter().find(|candle| candle.key.start >= from) else { return Ok(None) };
+    let count = preview(spec, &candles, from);
+    Ok(count.map(|count| Preview { count, since: first.key.start }))
 }
 
 /// Where the value was within a candle, and when.

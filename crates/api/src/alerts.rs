@@ -79,6 +79,8 @@ pub(crate) async fn add(
     let (id, webhook, is_new_secret) = match kept.map_err(|_| Problem::StoreUnavailable)? {
         Ok(Kept::Added { id, webhook, is_new_secret }) => (id, webhook, is_new_secret),
         Ok(Kept::TooManyAlerts) => {
+            // Nor does a key have any that was revoked meanwhile.
+            authorise(&server, &headers).await?;
             return Err(Problem::LimitReached(format!("this key has {ALERTS_MAX} open alerts, the limit")));
         }
         Ok(Kept::TooManyWebhooks) => {
@@ -218,7 +220,8 @@ fn value_now(server: &Server, pair: Option<&Pair>) -> Option<Price> {
 /// the same.
 async fn preview(server: &Server, store: &dyn Store, spec: &Spec) -> Option<u32> {
     let now = server.board().clock().now();
-    server.within(alerts::preview_days(store, spec, PREVIEW_DAYS, now)).await.ok().flatten()
+    let preview = server.within(alerts::preview_days(store, spec, PREVIEW_DAYS, now)).await.ok().flatten();
+    preview.map(|preview| preview.count)
 }
 
 /// An owner's webhooks, by target.

@@ -124,7 +124,7 @@ impl Here<'_> {
     fn distance(&self, row: &AlertRow, spec: &Spec) -> Option<Decimal> {
         let value = value_now(&self.world.parts.board, spec.pair.as_ref()?);
         let progress = Progress::from_json(&row.progress);
-        distance(&AlertView { id: row.id, spec, progress: &progress, value })
+        distance(&AlertView { id: row.id, spec, progress: &progress, value, past: None })
     }
 
     fn alert_line(&self, id: i64, spec: &Spec, away: Option<Decimal>) -> String {
@@ -262,7 +262,8 @@ impl Here<'_> {
             (Under::List, _) => self.show_list(page, press, toast).await,
             (Under::Alert, Some(message_id)) => {
                 let progress = Progress::default();
-                let alert = AlertView { id, spec, progress: &progress, value };
+                let past = self.past(spec).await;
+                let alert = AlertView { id, spec, progress: &progress, value, past };
                 let html = self.view().alert(self.t().alert_changed, &alert);
                 vec![toast, Act::Edit { message_id, html, keyboard: self.alert_keys(id, spec) }]
             }

@@ -158,11 +158,12 @@ impl Here<'_> {
         }
         let value = spec.pair.as_ref().and_then(|pair| value_now(&self.world.parts.board, pair));
         let progress = Progress::new(&spec, value);
-        match self.add(&spec, &progress).await {
+        let (added, past) = tokio::join!(self.add(&spec, &progress), self.past(&spec));
+        match added {
             Err(StoreAway) => self.not_saved(),
             Ok(Added::Full) => self.say_filled(t.alert_limit, &[("limit", &ALERTS_MAX.to_string())]),
             Ok(Added::Done(id)) => {
-                let alert = AlertView { id, spec: &spec, progress: &progress, value };
+                let alert = AlertView { id, spec: &spec, progress: &progress, value, past };
                 self.send(self.view().alert(t.alert_saved, &alert), self.alert_keys(id, &spec))
             }
         }
@@ -226,12 +227,14 @@ impl Here<'_> {
             return self.say(fill(t.alert_bad, &[("reason_html", &self.view().spec_error(&error))]));
         }
         let progress = Progress::new(&spec, value);
-        match self.save(&row, &spec, Some(&progress), Some(true)).await {
+        let (saved, past) =
+            tokio::join!(self.save(&row, &spec, Some(&progress), Some(true)), self.past(&spec));
+        match saved {
             Err(StoreAway) => self.not_saved(),
             Ok(AlertChanged::Missing) => self.say(t.alert_gone),
             Ok(AlertChanged::Full) => self.say_filled(t.alert_limit, &[("limit", &ALERTS_MAX.to_string())]),
             Ok(AlertChanged::Done) => {
-                let alert = AlertView { id, spec: &spec, progress: &progress, value };
+                let alert = AlertView { id, spec: &spec, progress: &progress, value, past };
                 self.send(self.view().alert(t.alert_changed, &alert), self.alert_keys(id, &spec))
             }
         }

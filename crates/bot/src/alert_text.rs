@@ -7,7 +7,7 @@ use crate::{
     html::{escape, fill},
     moment, number,
 };
-use alerts::{Condition, Direction, Progress, Side, Spec, SpecError};
+use alerts::{Condition, Direction, Preview, Progress, Side, Spec, SpecError};
 use market::{Pair, Price};
 use rust_decimal::Decimal;
 
@@ -18,6 +18,8 @@ pub(crate) struct AlertView<'a> {
     pub(crate) progress: &'a Progress,
     /// What the pair is worth now, if that is known and good.
     pub(crate) value: Option<Price>,
+    /// How often it would have fired, if that was asked and is known.
+    pub(crate) past: Option<Preview>,
 }
 
 impl View<'_> {
@@ -52,7 +54,8 @@ impl View<'_> {
         );
         terms.extend(spec.is_urgent.then(|| t.alert_urgent.to_owned()));
         let head = fill(head, &[("id", &id), ("condition_html", &condition)]);
-        format!("{head}\n{}", terms.join(" "))
+        let past = alert.past.as_ref().and_then(|past| self.past(past));
+        [Some(head), Some(terms.join(" ")), past].into_iter().flatten().collect::<Vec<_>>().join("\n")
     }
 
     /// What must come true, as markup.

@@ -19,11 +19,20 @@ const WAITING_MAX: i64 = 400;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// The kind of its messages; their body is `{"v":1,"html":…}`.
-const KIND: &str = "broadcast";
-
 /// Where the progress lies among the bot's values.
 const STATE: &str = "broadcast";
+
+/// A text to everybody: the body of its rows in the outbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Announced {
+    /// The version of this shape: 1.
+    v: u32,
+    pub(crate) html: String,
+}
+
+impl Announced {
+    pub(crate) const KIND: &'static str = "broadcast";
+}
 
 /// How far a broadcast is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +59,7 @@ impl Broadcasts {
     pub(crate) async fn begin(&self, html: &str) -> Result<u64, HouseError> {
         let unavailable = |error: StoreError| HouseError::Unavailable(error.to_string());
         if self.store.bot_value(STATE).await.map_err(unavailable)?.is_some() {
-            return Err(HouseError::Unavailable("another broadcast is under way".to_owned()));
+            return Err(HouseError::Busy);
         }
         let count = self.store.chat_count().await.map_err(unavailable)?.active;
         let progress = Progress { html: html.to_owned(), after: i64::MIN, written: 0 };
@@ -101,10 +110,10 @@ impl Broadcasts {
         };
         progress.after = last.id;
         progress.written += chats.len() as u64;
-        let body = serde_json::json!({"v": 1, "html": progress.html}).to_string();
+        let body = text(&Announced { v: 1, html: progress.html.clone() });
         let message = |id: i64| NewMessage {
             priority: PRIORITY_BULK,
-            ..NewMessage::new(format!("chat:{id}"), KIND, body.clone())
+            ..NewMessage::new(format!("chat:{id}"), Announced::KIND, body.clone())
         };
         let messages: Vec<_> = chats.iter().map(|chat| message(chat.id)).collect();
         self.store.put_messages(&messages, Some((STATE, &text(&progress))), self.clock.now()).await?;
@@ -112,6 +121,6 @@ impl Broadcasts {
     }
 }
 
-fn text(progress: &Progress) -> String {
-    serde_json::to_string(progress).unwrap_or_default()
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

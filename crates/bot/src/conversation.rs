@@ -77,7 +77,9 @@ impl Conversation {
         let store = &self.world.parts.store;
         let done = match &said.what {
             What::Blocked => self.world.surely(store.pause_chat(chat.id, "blocked")).await,
-            What::Unblocked | What::Joined => self.world.surely(store.resume_chat(chat.id)).await,
+            What::Unblocked | What::Joined => {
+                self.world.surely(store.resume_chat(chat.id, self.world.now())).await
+            }
             What::Migrated { to } => {
                 self.world.forget(*to);
                 self.world.surely(store.migrate_chat(chat.id, *to)).await
@@ -211,8 +213,12 @@ impl Here<'_> {
             _ => None,
         };
         match (what, pair) {
-            ("alert", Some(pair)) => self.alert_hint(Some(&pair)),
+            ("alert", Some(pair)) => {
+                self.wake().await;
+                self.alert_hint(Some(&pair))
+            }
             ("rate", Some(pair)) => {
+                self.wake().await;
                 let (html, keyboard) = self.card(&pair).await;
                 self.send(html, keyboard)
             }

@@ -79,7 +79,9 @@ impl<'a> Here<'a> {
         match self.world.parts.house.rules_chat(self.chat.id, user.id).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.t().group_admins_only),
-            Err(HouseError::Unavailable(_) | HouseError::Unsupported) => Err(self.t().group_unsure),
+            Err(HouseError::Unavailable(_) | HouseError::Busy | HouseError::Unsupported) => {
+                Err(self.t().group_unsure)
+            }
         }
     }
 
@@ -97,13 +99,11 @@ impl<'a> Here<'a> {
         let before = self.setting.row.as_ref().map(|before| (before.quiet, &before.time_zone));
         if kept.is_ok() && before.is_some_and(|before| before != (row.quiet, &row.time_zone)) {
             // What waits for the end of the old quiet hours is looked at again: now, or at the end of the new ones.
-            for target in [self.owner(), self.target()] {
-                if self.world.surely(store.release_messages(&target, self.now)).await.is_err() {
-                    tracing::warn!(
-                        chat = self.chat.id,
-                        "what was held still waits for the quiet hours of before"
-                    );
-                }
+            if self.world.surely(store.release_messages(&self.owner(), self.now)).await.is_err() {
+                tracing::warn!(
+                    chat = self.chat.id,
+                    "what was held still waits for the quiet hours of before"
+                );
             }
         }
         kept

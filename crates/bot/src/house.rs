@@ -12,8 +12,6 @@ pub trait House: Send + Sync {
     async fn broadcast(&self, html: &str) -> Result<u64, HouseError>;
     /// The newest lines of the log, the oldest first, without secrets.
     async fn log_lines(&self, count: usize) -> Vec<String>;
-    /// Reads again what can be read again while running (venue files, rows).
-    async fn reload(&self) -> Result<(), HouseError>;
     /// Whether the interface answers; `None` where this process does not know.
     async fn is_api_up(&self) -> Option<bool> {
         None
@@ -26,6 +24,9 @@ pub enum HouseError {
     /// Not now: trying again may help.
     #[error("not now: {0}")]
     Unavailable(String),
+    /// The last one is not done yet.
+    #[error("the last one is not done yet")]
+    Busy,
     /// This process has no such thing.
     #[error("this process cannot do that")]
     Unsupported,
@@ -34,6 +35,6 @@ pub enum HouseError {
 impl HouseError {
     /// Whether trying again may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, HouseError::Unavailable(_))
+        matches!(self, HouseError::Unavailable(_) | HouseError::Busy)
     }
 }

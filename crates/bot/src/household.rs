@@ -100,9 +100,4 @@ impl House for Household {
     async fn is_api_up(&self) -> Option<bool> {
         self.is_api_here.load(Ordering::Relaxed).then_some(true)
     }
-
-    async fn reload(&self) -> Result<(), HouseError> {
-        // Rows and venue files are followed anyway, within a second of their change.
-        Ok(())
-    }
 }

@@ -13,7 +13,7 @@ const COMMANDS: [(&str, &str, &str); 15] = [
     ("alerts", "Your alerts", "Ваши алерты"),
     ("sub", "A rate every day: /sub BTC 9:00", "Курс каждый день: /sub BTC 9:00"),
     ("subs", "Your subscriptions", "Ваши подписки"),
-    ("sources", "Who says what: /sources BTC", "Что говорят площадки: /sources BTC"),
+    ("sources", "Prices by venue: /sources BTC", "Цены по площадкам: /sources BTC"),
     ("status", "How the sources are doing", "Как работают источники"),
     ("pairs", "All pairs", "Все пары"),
     ("settings", "Language, time zone, quiet hours", "Язык, часовой пояс, тихие часы"),

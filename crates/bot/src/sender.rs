@@ -77,15 +77,22 @@ impl alerts::Sender for ChatSender {
         }
         // What was held is due, and the quiet hours may be others by now.
         let quiet = row.as_ref().and_then(Quiet::of_chat);
-        if let Some(at) = quiet.and_then(|quiet| quiet.held_until(now))
-            && group.iter().all(|message| message.is_held)
-        {
-            return vec![Outcome::NotNow { at }; group.len()];
-        }
+        let held_until = quiet.and_then(|quiet| quiet.held_until(now));
         let thread = thread.and_then(|thread| i32::try_from(thread).ok());
         let is_bulk = group.iter().all(|message| message.priority >= PRIORITY_BULK);
         let class = if is_bulk { Class::Bulk } else { Class::Alert };
-        self.send_all(Place { chat, thread, class }, row.as_ref(), group).await
+        let to = Place { chat, thread, class };
+        let Some(at) = held_until.filter(|_| group.iter().any(|message| message.is_held)) else {
+            return self.send_all(to, row.as_ref(), group).await;
+        };
+        // What is urgent, or of before the quiet hours, does not wait with them.
+        let going: Vec<Message> = group.iter().filter(|message| !message.is_held).cloned().collect();
+        let mut went = self.send_all(to, row.as_ref(), &going).await.into_iter();
+        let outcome = |message: &Message| {
+            let held = message.is_held.then_some(Outcome::NotNow { at });
+            held.or_else(|| went.next()).unwrap_or(Outcome::NotNow { at })
+        };
+        group.iter().map(outcome).collect()
     }
 }
 

@@ -194,15 +194,27 @@ impl Here<'_> {
         let (html, keyboard) = self.greeting();
         let kept = self.keep(&self.setting).await;
         let resumed = match kept {
-            Ok(()) => self.world.surely(self.world.parts.store.resume_chat(self.chat.id)).await.map(drop),
+            Ok(()) => self.resume().await,
             Err(StoreAway) => Err(StoreAway),
         };
-        self.world.forget(self.chat.id);
         let mut acts = self.send(html, keyboard);
         if resumed.is_err() {
             acts.extend(self.not_saved());
         }
         acts
+    }
+
+    /// A chat that is known is active again, if it was paused: a link that leads here is a `/start`, too.
+    pub(crate) async fn wake(&self) {
+        if self.setting.row.is_some() && self.resume().await.is_err() {
+            tracing::warn!(chat = self.chat.id, "a chat stays paused: the store does not take word of it");
+        }
+    }
+
+    async fn resume(&self) -> Result<(), StoreAway> {
+        let resumed = self.world.surely(self.world.parts.store.resume_chat(self.chat.id, self.now)).await;
+        self.world.forget(self.chat.id);
+        resumed.map(drop)
     }
 
     /// The greeting and its buttons.

@@ -5,6 +5,11 @@
 //! and people still want rates. Only a store that answers and names another holder ends it. Should two go on for a
 //! while all the same, cut off from each other, nothing is said twice: messages are taken in the store, one by one, and
 //! Telegram itself lets only one of them read updates.
+//!
+//! Whoever was killed and is started again waits for the end of its own old lease, as anybody would. To take it at once
+//! the old process would have to be known for dead, and not only out of sight: numbers of processes say nothing between
+//! containers, `/proc` may be hidden, and a lock on a file needs a place that outlives the restart and is copied nowhere,
+//! which a process with its store elsewhere does not have.
 
 use crate::perform::jittered;
 use std::time::Duration;

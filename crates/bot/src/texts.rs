@@ -106,6 +106,11 @@ texts! {
     alert_expires,
     alert_urgent,
     alert_snoozed,
+    alert_past,
+    alert_past_once,
+    alert_past_never,
+    past_week,
+    past_shorter,
     alert_already_above,
     alert_already_below,
     alert_either,
@@ -247,6 +252,7 @@ texts! {
     admin_no_rows,
     admin_no_venue,
     admin_broadcast,
+    admin_broadcast_busy,
     admin_broadcast_empty,
     admin_muted,
     admin_mute_hint,
@@ -269,6 +275,8 @@ pub(crate) struct Nouns {
     pub(crate) venue_where: Noun,
     pub(crate) chat: Noun,
     pub(crate) row: Noun,
+    /// How often: 3 раза.
+    pub(crate) time: Noun,
 }
 
 impl Language {
@@ -353,6 +361,36 @@ mod tests {
         for (count, ru, en) in expected {
             assert_eq!(Language::Ru.count(count, |n| &n.alert), ru);
             assert_eq!(Language::En.count(count, |n| &n.alert), en);
+        }
+    }
+
+    /// B2: every noun, in the forms that its counts take.
+    #[test]
+    fn every_noun_is_declined() {
+        let all = |n: &Nouns| [n.venue, n.pair, n.alert, n.old_request, n.venue_where, n.chat, n.row, n.time];
+        let forms = [
+            (["площадка", "площадки", "площадок"], ["venue", "venues"]),
+            (["пара", "пары", "пар"], ["pair", "pairs"]),
+            (["алерт", "алерта", "алертов"], ["alert", "alerts"]),
+            (["старый запрос", "старых запроса", "старых запросов"], ["old request", "old requests"]),
+            (["площадке", "площадках", "площадках"], ["venue", "venues"]),
+            (["чат", "чата", "чатов"], ["chat", "chats"]),
+            (["строка", "строки", "строк"], ["row", "rows"]),
+            (["раз", "раза", "раз"], ["time", "times"]),
+        ];
+        let (ru, en) = (all(Language::Ru.nouns()), all(Language::En.nouns()));
+        for (at, ([one, few, many], [en_one, en_many])) in forms.into_iter().enumerate() {
+            let counts = [(0, many), (1, one), (2, few), (5, many), (11, many), (21, one), (1501, one)];
+            for (count, form) in counts {
+                assert_eq!(ru[at].with(Language::Ru, count), form, "{count}");
+                let form = if count == 1 { en_one } else { en_many };
+                assert_eq!(en[at].with(Language::En, count), form, "{count}");
+            }
+        }
+        for (count, of) in
+            [(1, "1 площадки"), (2, "2 площадок"), (11, "11 площадок"), (1501, "1\u{a0}501 площадки")]
+        {
+            assert_eq!(Language::Ru.of_total(count, |n| &n.venue), of);
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) const NOUNS: Nouns = Nouns {
     venue_where: noun("venue", "venues"),
     chat: noun("chat", "chats"),
     row: noun("row", "rows"),
+    time: noun("time", "times"),
 };
 
 pub(crate) const EN: Texts = Texts {
@@ -27,7 +28,7 @@ Language: {language} · Time zone: {zone} (change: /settings)",
     help: "<b>Rates</b>
 BTC · BTC USDT · price of ether — just write it, or /rate BTC
 /rates — the main ones · /pairs — all of them
-/chart BTC 7d — a picture · /sources BTC — who says what
+/chart BTC 7d — a chart · /sources BTC — prices by venue
 <b>Conversion</b>
 100 USD RUB · 0.5 BTC in euros, or /convert 100 USD RUB
 <b>Alerts</b>
@@ -94,7 +95,7 @@ In any chat: {bot} btc",
     unknown: "I don't know {name}. /pairs lists all {count}.",
     unknown_pair: "I know both, but nothing leads from {base} to {quote}. /pairs lists all {count}.",
     pairs_head: "<b>{pairs}</b>, page {page} of {pages}:",
-    pairs_more: "Any of them, and many that can be crossed: just write it, BTC EUR.",
+    pairs_more: "Ask for any of them, or for one that can be crossed: just write, say, BTC EUR.",
     rates_head: "<b>Rates</b> · {time}",
     converted: "{amount} {from} = <b>{result} {to}</b> (1 {from} = {rate} · {sources} · {age})",
     converted_old: "⚠️ This rate is old: {age}.",
@@ -118,6 +119,11 @@ In any chat: {bot} btc",
     alert_expires: "Expires {date}.",
     alert_urgent: "Comes in quiet hours too.",
     alert_snoozed: "Silent until {date}.",
+    alert_past: "Would have fired {times} {when}.",
+    alert_past_once: "Would have fired once {when}.",
+    alert_past_never: "Would not have fired {when}.",
+    past_week: "in the last 7 days",
+    past_shorter: "in {span} of history",
     alert_already_above: "{base} is already above {threshold} ({price}). Fire now, or on the next cross?",
     alert_already_below: "{base} is already below {threshold} ({price}). Fire now, or on the next cross?",
     alert_either: "{pair} at {first} or at {second}?",
@@ -126,7 +132,7 @@ In any chat: {bot} btc",
     alert_limit: "You have {limit} alerts, the limit. Delete one: /alerts",
     alert_bad: "I can't watch that: {reason_html}",
     alert_new_hint: "🔔 What shall I watch{about_html}? Write, for example:\n/alert {pair} above {above}\n/alert {pair} -5% 1h",
-    alert_edit_hint: "✏️ Write the new price for alert #{id}: /alert #{id} {price}",
+    alert_edit_hint: "✏️ Write a new condition for alert #{id}: /alert #{id} {price}",
     alert_rate_missing: "Above or below? I have no fresh rate of {pair} to tell.",
     cond_cross_above: "{pair} crosses <b>above {threshold}</b>",
     cond_cross_below: "{pair} crosses <b>below {threshold}</b>",
@@ -175,7 +181,7 @@ In any chat: {bot} btc",
     toast_urgent_on: "Will come in quiet hours too",
     toast_urgent_off: "Will wait for the end of quiet hours",
     toast_rearmed: "Armed again",
-    toast_already_armed: "It is armed",
+    toast_already_armed: "It is armed already",
     toast_snoozed: "Silent for an hour",
     toast_gone: "This alert is no longer there",
     toast_old_button: "This button is too old. Ask again.",
@@ -197,11 +203,11 @@ In any chat: {bot} btc",
     weekends: "On weekends",
     on_days: "On {days}",
     days_short: "Mon Tue Wed Thu Fri Sat Sun",
-    chart_caption: "<b>{pair}</b> · {span} · candles of {candle}
+    chart_caption: "<b>{pair}</b> · {span} · {candle} candles
 {range}
 First {first} · last {last} {change}
 Min {low} · max {high}",
-    chart_subtitle: "{span} · candles of {candle} · {zone}",
+    chart_subtitle: "{span} · {candle} candles · {zone}",
     chart_demo: "DEMO",
     chart_empty: "I have no history of {pair} for this time yet.",
     status_head: "Sources {live}/{all} ok",
@@ -215,7 +221,7 @@ Min {low} · max {high}",
     status_silent: "🔴 {venue} silent {span}",
     status_backing_off: "🔴 {venue} unreachable for {span}",
     status_connecting: "🟡 {venue} connecting",
-    status_blocked: "🔴 {venue} refuses this country",
+    status_blocked: "🔴 {venue} does not serve this country",
     status_refused: "🔴 {venue} has an address I may not call",
     status_unreadable: "🔴 {venue} answers with something I can't read",
     status_stopped: "⚪ {venue} stopped",
@@ -240,7 +246,7 @@ Prices in: {quote}",
     settings_zone_bad: "I don't know the time zone {zone}. Write a city or an offset: /settings zone Berlin, /settings zone UTC+3",
     settings_quiet: "🌙 Quiet hours: {quiet}. Alerts that fire then arrive in one message when they end. Choose, or write /settings quiet 22:00-08:00",
     settings_quiet_bad: "Write quiet hours like this: /settings quiet 22:00-08:00, or /settings quiet off",
-    settings_quote: "💱 Prices in: {quote}. A coin named alone is shown in it. Choose, or write /settings prices EUR",
+    settings_quote: "💱 Prices in: {quote}. A coin named alone is priced in it. Choose, or write /settings prices EUR",
     settings_quote_bad: "I don't know {quote}. Example: /settings prices EUR",
     quiet_off: "off",
     stopped: "✅ Done: your alerts, subscriptions and settings are deleted, and I will not write to you. /start begins anew.",
@@ -265,7 +271,7 @@ Prices in: {quote}",
 /sources_disable X · /sources_enable X — a venue's rows
 /broadcast TEXT — to every active chat
 /mute 1h — alerts of this chat are silent
-/reload — read venue files again
+/reload — read the database again: rows, venue files, policies
 /logs — the newest lines
 /version",
     admin_users: "{active} active, {paused} paused",
@@ -274,13 +280,14 @@ Prices in: {quote}",
     admin_no_rows: "{venue} has no rows in trade_info.",
     admin_no_venue: "Which venue? Example: /sources_disable NAME",
     admin_broadcast: "📣 On its way to {chats}.",
+    admin_broadcast_busy: "The last broadcast is still under way. Try again when it is done.",
     admin_broadcast_empty: "Write the text after the command: /broadcast TEXT",
     admin_muted: "💤 {alerts} silent until {date}.",
     admin_mute_hint: "For how long? Example: /mute 1h",
-    admin_reloaded: "🔄 Read again.",
+    admin_reloaded: "🔄 Reading again: {rows} of trade_info, venue files, policies.",
     admin_logs_none: "No lines kept.",
     admin_version: "rates {version}",
-    admin_failed: "That did not work: {reason}",
+    admin_failed: "This process cannot do that.",
     inline_none: "Nothing found for “{query}”",
     inline_hint: "Try btc, eur usd or 100 usd rub",
 };

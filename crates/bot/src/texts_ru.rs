@@ -18,6 +18,7 @@ pub(crate) const NOUNS: Nouns = Nouns {
     venue_where: noun("площадке", "площадках", "площадках"),
     chat: noun("чат", "чата", "чатов"),
     row: noun("строка", "строки", "строк"),
+    time: noun("раз", "раза", "раз"),
 };
 
 pub(crate) const RU: Texts = Texts {
@@ -25,11 +26,11 @@ pub(crate) const RU: Texts = Texts {
 Попробуйте: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC выше 70к
 Язык: {language} · Часовой пояс: {zone} (сменить: /settings)",
     help: "<b>Курсы</b>
-BTC · BTC USDT · сколько стоит эфир — просто напишите, или /rate BTC
+BTC · BTC USDT · сколько стоит эфир — просто напишите или /rate BTC
 /rates — основные · /pairs — все
-/chart BTC 7д — график · /sources BTC — что говорит каждая площадка
+/chart BTC 7д — график · /sources BTC — цены по площадкам
 <b>Пересчёт</b>
-100 USD RUB · 0,5 битка в евро, или /convert 100 USD RUB
+100 USD RUB · 0,5 битка в евро — или /convert 100 USD RUB
 <b>Алерты</b>
 /alert BTC выше 70к — цена пересекла уровень
 /alert ETH -5% 1ч — изменение за время
@@ -89,12 +90,12 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     suspect: "⚠️ {pair} {price} — скачок, который пока видит только {venue}. Алерты по паре ждут подтверждения.",
     disputed: "⚠️ Площадки расходятся: {low}–{high} ({spread}). Единый курс не показываю.",
     expired: "⚠️ {pair}: свежего курса нет, последний был {age}. Алерты по паре ждут свежих данных.",
-    unseen: "⚠️ {pair}: курса пока нет. Его источники ещё не ответили с момента запуска.",
+    unseen: "⚠️ {pair}: курса пока нет — после запуска источники ещё не ответили.",
     unknown_near: "Не знаю {name}. Может быть, {near}? Все {count}: /pairs",
     unknown: "Не знаю {name}. Все {count}: /pairs",
     unknown_pair: "Оба названия знаю, но пути от {base} к {quote} нет. Все {count}: /pairs",
     pairs_head: "<b>{pairs}</b>, страница {page} из {pages}:",
-    pairs_more: "Можно спросить любую из них и многие кросс-курсы: просто напишите BTC EUR.",
+    pairs_more: "Спросить можно любую из них и многие кросс-курсы: просто напишите, например, BTC EUR.",
     rates_head: "<b>Курсы</b> · {time}",
     converted: "{amount} {from} = <b>{result} {to}</b> (1 {from} = {rate} · {sources} · {age})",
     converted_old: "⚠️ Курс устарел: {age}.",
@@ -114,19 +115,24 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     back_above: "выше {price}",
     about_pair: " по {pair}",
     bad_pct: "процент должен быть от 0 до 100, а разброс — меньше 10.",
-    bad_span: "время должно быть от одной минуты до семи дней.",
+    bad_span: "период должен быть от одной минуты до семи дней.",
     alert_expires: "Истекает {date}.",
     alert_urgent: "Придёт и в тихие часы.",
     alert_snoozed: "Молчит до {date}.",
+    alert_past: "Сработал бы {times} {when}.",
+    alert_past_once: "Сработал бы 1 раз {when}.",
+    alert_past_never: "Не сработал бы ни разу {when}.",
+    past_week: "за последние 7 дней",
+    past_shorter: "за {span} истории",
     alert_already_above: "{base} уже выше {threshold} ({price}). Сработать сразу или при следующем пересечении?",
     alert_already_below: "{base} уже ниже {threshold} ({price}). Сработать сразу или при следующем пересечении?",
     alert_either: "{pair} на {first} или на {second}?",
     alert_deleted: "✖️ Алерт №{id} удалён.",
     alert_gone: "Этого алерта уже нет.",
     alert_limit: "У вас {limit} алертов — это предел. Удалите один: /alerts",
-    alert_bad: "Так следить не могу: {reason_html}",
+    alert_bad: "Такой алерт не поставить: {reason_html}",
     alert_new_hint: "🔔 За чем следить{about_html}? Напишите, например:\n/alert {pair} выше {above}\n/alert {pair} -5% 1ч",
-    alert_edit_hint: "✏️ Напишите новую цену для алерта №{id}: /alert #{id} {price}",
+    alert_edit_hint: "✏️ Напишите новое условие для алерта №{id}: /alert №{id} {price}",
     alert_rate_missing: "Выше или ниже? Свежего курса {pair} нет, сам не определю.",
     cond_cross_above: "{pair} пересечёт <b>{threshold} вверх</b>",
     cond_cross_below: "{pair} пересечёт <b>{threshold} вниз</b>",
@@ -215,7 +221,7 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     status_silent: "🔴 {venue} молчит {span}",
     status_backing_off: "🔴 {venue} недоступна {span}",
     status_connecting: "🟡 {venue} подключается",
-    status_blocked: "🔴 {venue} не пускает из этой страны",
+    status_blocked: "🔴 {venue} не обслуживает эту страну",
     status_refused: "🔴 {venue}: запрещённый адрес",
     status_unreadable: "🔴 {venue} отвечает непонятно",
     status_stopped: "⚪ {venue} остановлена",
@@ -238,9 +244,9 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
 Валюта цен: {quote}",
     settings_zone: "🕒 Часовой пояс: {zone}. Выберите или напишите /settings пояс Москва",
     settings_zone_bad: "Не знаю часовой пояс {zone}. Напишите город или смещение: /settings пояс Берлин, /settings пояс UTC+3",
-    settings_quiet: "🌙 Тихие часы: {quiet}. Алерты, сработавшие в это время, придут одним сообщением, когда оно закончится. Выберите или напишите /settings тихо 22:00-08:00",
+    settings_quiet: "🌙 Тихие часы: {quiet}. Алерты, которые сработают в это время, придут потом одним сообщением. Выберите или напишите /settings тихо 22:00-08:00",
     settings_quiet_bad: "Напишите тихие часы так: /settings тихо 22:00-08:00 или /settings тихо выкл",
-    settings_quote: "💱 Валюта цен: {quote}. В ней показываю монету, если написать только её. Выберите или напишите /settings цены EUR",
+    settings_quote: "💱 Валюта цен: {quote}. В ней показываю цену, если написать одну монету. Выберите или напишите /settings цены EUR",
     settings_quote_bad: "Не знаю {quote}. Пример: /settings цены EUR",
     quiet_off: "выключены",
     stopped: "✅ Готово: алерты, подписки и настройки удалены, больше не напишу. Начать заново: /start",
@@ -255,7 +261,7 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     try_these: "Попробуйте: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC выше 70к · /help",
     understood_words: "Понял: {pair}. Не понял: {words}.",
     not_understood: "Не понял.",
-    contradiction: "Не уверен, что вы имели в виду. Примеры: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC выше 70к · /alert ETH -5% 1ч",
+    contradiction: "Не понял, что вы имели в виду. Примеры: <b>BTC USDT</b> · <b>100 USD RUB</b> · /alert BTC выше 70к · /alert ETH -5% 1ч",
     unknown_command: "Не знаю {command}. Что я умею: /help",
     away: "Меня не было {span}, пропустил {requests}. Спросите ещё раз.",
     operator_only: "Эта команда — для оператора бота.",
@@ -265,7 +271,7 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
 /sources_disable X · /sources_enable X — строки площадки
 /broadcast ТЕКСТ — всем активным чатам
 /mute 1ч — алерты этого чата молчат
-/reload — перечитать файлы площадок
+/reload — перечитать из базы строки, файлы площадок и правила пар
 /logs — последние строки журнала
 /version",
     admin_users: "Активных: {active}, на паузе: {paused}",
@@ -274,13 +280,14 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     admin_no_rows: "У {venue} нет строк в trade_info.",
     admin_no_venue: "Какая площадка? Пример: /sources_disable ИМЯ",
     admin_broadcast: "📣 Рассылаю: {chats}.",
+    admin_broadcast_busy: "Прошлая рассылка ещё идёт. Повторите, когда она закончится.",
     admin_broadcast_empty: "Напишите текст после команды: /broadcast ТЕКСТ",
     admin_muted: "💤 До {date} молчат: {alerts}.",
     admin_mute_hint: "На сколько? Пример: /mute 1ч",
-    admin_reloaded: "🔄 Перечитано.",
+    admin_reloaded: "🔄 Перечитываю trade_info ({rows}), файлы площадок и правила пар.",
     admin_logs_none: "Строк нет.",
     admin_version: "rates, версия {version}",
-    admin_failed: "Не получилось: {reason}",
-    inline_none: "По запросу «{query}» ничего нет",
+    admin_failed: "Этот процесс так не умеет.",
+    inline_none: "По запросу «{query}» ничего не нашлось",
     inline_hint: "Попробуйте: btc, eur usd или 100 usd rub",
 };

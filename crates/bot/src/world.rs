@@ -38,7 +38,12 @@ pub struct ConversationParts {
     pub venue_name: Arc<VenueName>,
     /// The process around.
     pub house: Arc<dyn House>,
+    /// How long a new alert's answer waits at most for what candles tell about it: see [`PAST_WITHIN`].
+    pub past_within: Duration,
 }
+
+/// An answer is to come within 300 ms; this much of them is for what is only nice to know.
+pub const PAST_WITHIN: Duration = Duration::from_millis(200);
 
 /// How long the pairs of the board are taken for the same.
 const NAMES_FOR_MS: i64 = 2_000;
@@ -107,9 +112,14 @@ impl World {
         }
     }
 
+    /// Whether the store did not answer lately, and is left alone for what is only nice to have.
+    pub(crate) fn is_store_resting(&self) -> bool {
+        self.now().millis() < self.store_rests_until.load(Ordering::Relaxed)
+    }
+
     /// Asks the store for what is only nice to have: `None` if it does not answer at once, or did not lately.
     pub(crate) async fn maybe<T>(&self, asked: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
-        if self.now().millis() < self.store_rests_until.load(Ordering::Relaxed) {
+        if self.is_store_resting() {
             return None;
         }
         match timeout(READ_WITHIN, asked).await {

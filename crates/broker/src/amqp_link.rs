@@ -17,8 +17,9 @@ const HEARTBEAT_S: u16 = 5;
 /// How long one connection may take, with everything that is declared on it.
 pub(crate) const CONNECT_WAIT: Duration = Duration::from_secs(5);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
-/// Short, so that little is missed once the server is back; it is one connection a second at most.
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// Short, so that little is missed once the server is back: what comes out at the other end waits for three such pauses in a
+/// row, of a collector, of a recorder, and of who reads.
+const BACKOFF_MAX: Duration = Duration::from_millis(500);
 
 /// Where the server is, and what things are called there.
 pub(crate) struct Link {

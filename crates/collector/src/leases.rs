@@ -85,15 +85,14 @@ impl VenueLeases {
             match (lease.name.strip_prefix(&members), venue) {
                 (Some(member), _) if !is_over => drop(known.members.insert(member.to_owned())),
                 (None, Some(venue)) if !is_over => drop(known.holders.insert(venue, lease.holder)),
-                (Some(_), _) => forgotten.push((lease.name, lease.holder)),
-                (None, Some(venue)) if !is_wanted(&venue) => {
-                    forgotten.push((lease.name, lease.holder));
-                }
+                (Some(_), _) => forgotten.push(lease.name),
+                (None, Some(venue)) if !is_wanted(&venue) => forgotten.push(lease.name),
                 _ => {}
             }
         }
-        for (name, holder) in &forgotten {
-            within(self.store.release_lease(name, holder)).await?;
+        for name in &forgotten {
+            // Unless its holder has taken it again meanwhile.
+            within(self.store.forget_lease(name)).await?;
         }
         Ok(known)
     }

@@ -14,7 +14,7 @@ use market::{Price, Sign};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use store::{AlertRow, NewAlert, Owner, Store, WebhookRow};
+use store::{AlertRow, ApiKey, NewAlert, Owner, Store, WebhookRow};
 
 /// The most open alerts, and webhooks, of the operator's.
 const ALERTS_MAX: usize = 100_000;
@@ -24,6 +24,8 @@ const PREVIEW_DAYS: i64 = 7;
 /// A server that does not say what the pair is worth is not waited for.
 const VALUE_WITHIN: Duration = Duration::from_secs(3);
 const PAGE: usize = 5_000;
+/// Why an alert is closed that did not close itself.
+const KEY_REVOKED: &str = "key revoked";
 
 /// `rates alerts …`
 pub async fn alerts(command: &AlertsCommand) -> Outcome {
@@ -70,7 +72,7 @@ async fn add_to(
 ) -> Outcome {
     let now = Clock::system().now();
     let preview = alerts::preview_days(&**store, &spec, PREVIEW_DAYS, now).await.map_err(Failure::store)?;
-    let preview = json!({"days": PREVIEW_DAYS, "count": preview});
+    let preview = json!({"days": PREVIEW_DAYS, "count": preview.map(|preview| preview.count)});
     let value = value_now(&args.server.url, &spec).await;
     let full = |what: &str, max: usize| {
         Failure::say(Exit::Failure, format!("the operator has {max} {what}, the limit; rates alerts list"))
@@ -134,8 +136,9 @@ fn tell(said: &Value, form: Form) -> Outcome {
     }
     match said["preview"]["count"].as_i64() {
         Some(count) => {
+            let times = if count == 1 { "time" } else { "times" };
             output::say(&format!(
-                "it would have fired {count} times in the last {PREVIEW_DAYS} days, repeating"
+                "it would have fired {count} {times} in the last {PREVIEW_DAYS} days, repeating"
             ));
         }
         None => output::say("candles do not tell how often it would have fired"),
@@ -199,12 +202,16 @@ async fn list(store: &dyn Store, owner: Option<&str>, closed: bool, json: bool) 
         }
     }
     let hooks = webhooks(store, &rows).await?;
+    let keys = store.api_keys().await.map_err(Failure::store)?;
     let form = Form::choose(json);
     let text = if form == Form::Json {
         let shown = |row: &AlertRow| {
             let mut shown = alerts::shown(row, hooks.get(&row.target));
             shown["owner"] = row.owner.as_str().into();
             shown["target"] = row.target.as_str().into();
+            if was_closed_by_revoking(row, &keys) {
+                shown["closed_because"] = KEY_REVOKED.into();
+            }
             shown
         };
         output::json(&json!({"alerts": rows.iter().map(shown).collect::<Vec<_>>()}))?
@@ -214,21 +221,24 @@ async fn list(store: &dyn Store, owner: Option<&str>, closed: bool, json: bool) 
             let text = shown["text"].as_str().or(shown["invalid"].as_str()).unwrap_or_default().to_owned();
             // The host alone: the rest of an address may be a secret, and a screen is looked at by others.
             let target = hooks.get(&row.target).map_or_else(|| row.target.clone(), host);
-            let state = if row.is_open { "open" } else { "closed" };
-            vec![
-                row.id.to_string(),
-                row.owner.clone(),
-                state.to_owned(),
-                row.fire_seq.to_string(),
-                target,
-                text,
-            ]
+            let state = match row.is_open {
+                true => "open".to_owned(),
+                false if was_closed_by_revoking(row, &keys) => format!("closed ({KEY_REVOKED})"),
+                false => "closed".to_owned(),
+            };
+            vec![row.id.to_string(), row.owner.clone(), state, row.fire_seq.to_string(), target, text]
         };
         let headings = ["ID", "OWNER", "STATE", "FIRED", "TOLD", "ALERT"];
         output::rows(form, &headings, &rows.iter().map(cells).collect::<Vec<_>>())
     };
     output::write(&text)?;
     Ok(Exit::Ok)
+}
+
+/// Whether its key was revoked while it was open: both were written in one transaction, at the same time.
+fn was_closed_by_revoking(row: &AlertRow, keys: &[ApiKey]) -> bool {
+    let is_it = |key: &&ApiKey| Owner::Key(key.id).to_string() == row.owner;
+    !row.is_open && keys.iter().find(is_it).is_some_and(|key| key.revoked_at == Some(row.changed_at))
 }
 
 /// The webhooks that these alerts tell, by target.

@@ -9,8 +9,8 @@ use crate::{
 use alerts::{WebhookSender, WebhookSettings};
 use board::Board;
 use bot::{
-    Client, Conversation, ConversationParts, Holding, Household, LogLines, Pace, Polling, Throttle,
-    Transport, Updates, Webhook,
+    Client, Conversation, ConversationParts, Holding, Household, LogLines, PAST_WITHIN, Pace, Polling,
+    Throttle, Transport, Updates, Webhook,
 };
 use clock::Clock;
 use guard::SystemResolver;
@@ -150,6 +150,7 @@ impl BotRole {
             bot_name: me.name.clone(),
             venue_name: Arc::new(move |venue| venues.get(venue).cloned()),
             house: house.clone(),
+            past_within: PAST_WITHIN,
         });
         let transport = Transport {
             client,

@@ -405,6 +405,8 @@ mod tests {
         let config = load(&set, &[]).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
         assert_eq!(config.bot.token.unwrap().reveal(), "1:hunter2_hunter2_hunter2");
+        let config = load(&[("TELEGRAM_BOT_TOKEN_FILE", "/dev/null")], &[]).unwrap();
+        assert!(config.bot.token.is_none(), "an empty file is no token");
         assert_eq!(config.warnings, [""; 0]);
     }
 }

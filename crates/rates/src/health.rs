@@ -1,7 +1,7 @@
 //! What the probes are told without waiting: how each dependency is, and which venues rows may name.
 //! It must not know what is done with either.
 
-use crate::fatal::Tasks;
+use crate::{fatal::Tasks, reread::reread};
 use api::Check;
 use broker::{Broker, BrokerHealth};
 use cache::Cache;
@@ -13,7 +13,7 @@ use std::{
     },
     time::Duration,
 };
-use store::Store;
+use store::{Store, VenueFile};
 use tokio::sync::watch;
 
 /// How often the store is asked.
@@ -85,17 +85,10 @@ pub fn known_venues(
 ) -> watch::Receiver<BTreeSet<String>> {
     let (known, reader) = watch::channel(builtin.clone());
     tasks.run(async move {
-        let mut changes = store.changes();
-        loop {
-            if let Ok(files) = store.venue_files().await {
-                let mut all = builtin.clone();
-                all.extend(files.into_iter().map(|file| file.name));
-                known.send_replace(all);
-            }
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
+        let apply = |files: Vec<VenueFile>| {
+            known.send_replace(files.into_iter().map(|file| file.name).chain(builtin.clone()).collect());
+        };
+        reread(store.changes(), || store.venue_files(), apply).await;
     });
     reader
 }

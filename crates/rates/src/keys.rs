@@ -66,15 +66,19 @@ pub async fn keys(command: &KeysCommand) -> Outcome {
         }
         KeysCommand::Revoke { id, store } => {
             let store = opening::store(&store.flags()).await?;
-            let was_there = store.revoke_api_key(*id, Clock::system().now()).await.map_err(Failure::store)?;
+            let closed = store.revoke_api_key(*id, Clock::system().now()).await.map_err(Failure::store)?;
             store.close().await;
-            if !was_there {
+            let Some(closed) = closed else {
                 return Err(Failure::say(
                     Exit::NotFound,
                     format!("there is no key {id}, or it is revoked already"),
                 ));
-            }
-            output::say(&format!("key {id} is revoked"));
+            };
+            output::say(&match closed {
+                0 => format!("key {id} is revoked"),
+                1 => format!("key {id} is revoked, and its alert is closed"),
+                closed => format!("key {id} is revoked, and its {closed} alerts are closed"),
+            });
             Ok(Exit::Ok)
         }
     }

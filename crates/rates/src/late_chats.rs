@@ -20,8 +20,8 @@ impl Chats for LateStore {
     async fn pause_chat(&self, id: i64, reason: &str) -> Result<bool, StoreError> {
         self.opened()?.pause_chat(id, reason).await
     }
-    async fn resume_chat(&self, id: i64) -> Result<bool, StoreError> {
-        self.opened()?.resume_chat(id).await
+    async fn resume_chat(&self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
+        self.opened()?.resume_chat(id, now).await
     }
     async fn chats_page(
         &self,

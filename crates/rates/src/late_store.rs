@@ -90,6 +90,9 @@ impl TradeInfo for LateStore {
     async fn remove_trade_row(&self, id: i64) -> Result<bool, StoreError> {
         self.opened()?.remove_trade_row(id).await
     }
+    async fn read_again(&self) -> Result<(), StoreError> {
+        self.opened()?.read_again().await
+    }
 }
 
 #[async_trait]
@@ -113,7 +116,7 @@ impl ApiKeys for LateStore {
     async fn add_api_key(&self, name: &str, hash: &str, now: Timestamp) -> Result<i64, StoreError> {
         self.opened()?.add_api_key(name, hash, now).await
     }
-    async fn revoke_api_key(&self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
+    async fn revoke_api_key(&self, id: i64, now: Timestamp) -> Result<Option<u64>, StoreError> {
         self.opened()?.revoke_api_key(id, now).await
     }
     async fn api_key_by_hash(&self, hash: &str) -> Result<Option<ApiKey>, StoreError> {
@@ -144,6 +147,9 @@ impl Leases for LateStore {
     }
     async fn release_lease(&self, name: &str, holder: &str) -> Result<bool, StoreError> {
         self.opened()?.release_lease(name, holder).await
+    }
+    async fn forget_lease(&self, name: &str) -> Result<bool, StoreError> {
+        self.opened()?.forget_lease(name).await
     }
     async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
         self.opened()?.leases().await

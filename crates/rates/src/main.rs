@@ -34,6 +34,7 @@ mod policies;
 mod random;
 mod reach;
 mod replay_command;
+mod reread;
 mod roles;
 mod run;
 mod screen;

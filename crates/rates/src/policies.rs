@@ -1,44 +1,17 @@
 //! Follows `pair_policy` in the store and hands it to the board: which venues may make a pair's rate.
 //! It must not know how a rate is made.
 
+use crate::reread::reread;
 use board::{Board, Policy};
 use market::{Pair, VenueId};
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 use store::{PairPolicyRow, Store};
-
-/// After a failure the store is asked again after this; a change asks at once.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// Runs until it is stopped. While the store is away the last policies go on.
 pub async fn follow(store: Arc<dyn Store>, board: Arc<Board>) {
-    let mut changes = store.changes();
     let mut warned: HashSet<PairPolicyRow> = HashSet::new();
-    loop {
-        changes.mark_unchanged();
-        let retry = match store.pair_policies().await {
-            Ok(rows) => {
-                board.set_policies(read(&rows, &mut warned));
-                None
-            }
-            Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "policies can't be read");
-                let random = u64::try_from(RETRY.as_millis() / 2).map_or(0, |half| fastrand::u64(0..=half));
-                Some(RETRY + Duration::from_millis(random))
-            }
-        };
-        let retry = async {
-            match retry {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = retry => {}
-            changed = changes.changed() => if changed.is_err() {
-                return;
-            },
-        }
-    }
+    let apply = |rows: Vec<PairPolicyRow>| board.set_policies(read(&rows, &mut warned));
+    reread(store.changes(), || store.pair_policies(), apply).await;
 }
 
 /// The rows that can be understood; each other one is said aloud once, until it changes.

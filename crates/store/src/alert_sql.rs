@@ -11,7 +11,14 @@ pub(crate) const ADD: &str = "
     INSERT INTO alert (owner, target, pair, spec, progress, created_at, changed_at)
     SELECT $1, $2, $3, $4, $5, $6, $6
     WHERE (SELECT count(*) FROM alert WHERE owner = $1 AND is_open = TRUE) < $7
+      AND NOT EXISTS (
+          SELECT 1 FROM api_key WHERE revoked_at IS NOT NULL AND 'key:' || CAST(id AS TEXT) = $1)
     RETURNING id";
+
+// Nobody can manage them any more. By `changed_at` it is known why: it is that of the revocation.
+pub(crate) const CLOSE_ALL: &str = "
+    UPDATE alert SET is_open = FALSE, revision = revision + 1, changed_at = $2
+    WHERE owner = $1 AND is_open = TRUE";
 
 pub(crate) const ONE: &str = concat!("SELECT ", columns!(), " FROM alert WHERE id = $1");
 pub(crate) const OF_OWNER: &str =

@@ -137,7 +137,7 @@ pub struct AlertChanges {
 /// The alerts.
 #[async_trait]
 pub trait Alerts: Send + Sync {
-    /// Adds an alert, open; its id, or `None` if the owner has `open_max` open ones already.
+    /// Adds an alert, open; its id, or `None` if the owner has `open_max` open ones already, or is a key that was revoked.
     async fn add_alert(
         &self,
         alert: &NewAlert,

@@ -59,9 +59,24 @@ macro_rules! chat_rows {
                 Ok(self.write("", pause.execute(&self.pool)).await?.rows_affected() > 0)
             }
 
-            async fn resume_chat(&self, id: i64) -> Result<bool, StoreError> {
-                let resume = sqlx::query(sql::RESUME_CHAT).bind(id);
-                Ok(self.write("", resume.execute(&self.pool)).await?.rows_affected() > 0)
+            async fn resume_chat(&self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
+                let name = Owner::Chat(id).to_string();
+                let (after, before) = topics_of(&name);
+                let resuming = async {
+                    // Nobody takes messages meanwhile: they would wait for each other's rows.
+                    let mut alone = self.begin_alone(Lock::Outbox).await?;
+                    let resume = sqlx::query(sql::RESUME_CHAT).bind(id).execute(&mut *alone).await?;
+                    let was_paused = resume.rows_affected() > 0;
+                    if was_paused {
+                        let due = sqlx::query(sql::RESUME_MESSAGES).bind(&name).bind(&after).bind(&before);
+                        due.bind(now.millis()).execute(&mut *alone).await?;
+                    }
+                    alone.commit().await?;
+                    Ok(was_paused)
+                };
+                let was_paused = self.write("", resuming).await?;
+                tell(&self.notices.outbox);
+                Ok(was_paused)
             }
 
             async fn chats_page(
@@ -84,7 +99,7 @@ macro_rules! chat_rows {
 
             async fn forget_chat(&self, id: i64) -> Result<(), StoreError> {
                 let name = Owner::Chat(id).to_string();
-                let (after, before) = topics_of(id);
+                let (after, before) = topics_of(&name);
                 let forgetting = async {
                     let mut alone = self.begin_alone(Lock::Alerts).await?;
                     for statement in [sql::FORGET_CHAT, sql::FORGET_SUBSCRIPTIONS] {
@@ -103,7 +118,7 @@ macro_rules! chat_rows {
 
             async fn migrate_chat(&self, old: i64, new: i64) -> Result<bool, StoreError> {
                 let names = [old, new].map(|id| Owner::Chat(id).to_string());
-                let (after, before) = topics_of(old);
+                let (after, before) = topics_of(&names[0]);
                 let migrating = async {
                     let mut alone = self.begin_alone(Lock::Alerts).await?;
                     let known: i64 =

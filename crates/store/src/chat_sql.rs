@@ -19,6 +19,12 @@ pub(crate) const PUT_CHAT: &str = "
 
 pub(crate) const PAUSE_CHAT: &str = "UPDATE chat SET paused = $2 WHERE id = $1";
 pub(crate) const RESUME_CHAT: &str = "UPDATE chat SET paused = NULL WHERE id = $1 AND paused IS NOT NULL";
+// `$1` to `$3` as below, `$4` is now. `state IN (…)` is written as the partial indexes write it. What is held for quiet
+// hours is due as well: whoever sends it knows them as they are by now.
+pub(crate) const RESUME_MESSAGES: &str = "
+    UPDATE outbox SET not_before = $4
+    WHERE (target = $1 OR target > $2 AND target < $3) AND not_before > $4
+      AND state IN ('pending', 'sending', 'ambiguous') AND state <> 'sending'";
 pub(crate) const COUNT_CHATS: &str =
     "SELECT CAST(count(*) - count(paused) AS BIGINT), CAST(count(paused) AS BIGINT) FROM chat";
 

@@ -46,8 +46,9 @@ pub trait Chats: Send + Sync {
     async fn put_chat(&self, chat: &ChatRow) -> Result<(), StoreError>;
     /// Nothing is sent to it until it is resumed; `false` if there is no such chat. What it has stays.
     async fn pause_chat(&self, id: i64, reason: &str) -> Result<bool, StoreError>;
-    /// It is active again; `false` if it was not paused.
-    async fn resume_chat(&self, id: i64) -> Result<bool, StoreError>;
+    /// It is active again, and what waits for it or for one of its topics is due now, in the same transaction; `false` if
+    /// it was not paused.
+    async fn resume_chat(&self, id: i64, now: Timestamp) -> Result<bool, StoreError>;
     /// The next chats by id, at most some thousands.
     async fn chats_page(
         &self,

@@ -31,6 +31,8 @@ pub trait Leases: Send + Sync {
     async fn renew_leases(&self, holder: &str, keep: Duration) -> Result<Vec<String>, StoreError>;
     /// Gives a lease back; `false` if `holder` does not have it.
     async fn release_lease(&self, name: &str, holder: &str) -> Result<bool, StoreError>;
+    /// Removes a lease that has run out, whoever had it; `false` if there is none, or somebody has it again.
+    async fn forget_lease(&self, name: &str) -> Result<bool, StoreError>;
     /// Every lease, by name, those that ran out too.
     async fn leases(&self) -> Result<Vec<Lease>, StoreError>;
 }

@@ -277,6 +277,9 @@ pub trait TradeInfo: Send + Sync {
     ) -> Result<bool, StoreError>;
     /// Removes a row; `false` if there was none.
     async fn remove_trade_row(&self, id: i64) -> Result<bool, StoreError>;
+    /// Everybody who follows rows, venue files and policies, in whatever process, reads them again: for what was written
+    /// past the triggers that tell of changes (a bulk load with triggers off, say).
+    async fn read_again(&self) -> Result<(), StoreError>;
 }
 
 /// Venue files that were added at run time.
@@ -297,8 +300,9 @@ pub trait ApiKeys: Send + Sync {
     async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError>;
     /// Adds a key by its hash; its id.
     async fn add_api_key(&self, name: &str, hash: &str, now: Timestamp) -> Result<i64, StoreError>;
-    /// Revokes a key; `false` if there is none with that id, or it is revoked already.
-    async fn revoke_api_key(&self, id: i64, now: Timestamp) -> Result<bool, StoreError>;
+    /// Revokes a key and closes its alerts, in one transaction: how many; `None` if there is no key with that id, or it is
+    /// revoked already. What they have fired is sent all the same.
+    async fn revoke_api_key(&self, id: i64, now: Timestamp) -> Result<Option<u64>, StoreError>;
     /// The key with that hash, unless revoked.
     async fn api_key_by_hash(&self, hash: &str) -> Result<Option<ApiKey>, StoreError>;
 }

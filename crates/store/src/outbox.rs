@@ -233,7 +233,7 @@ pub trait Outbox: Send + Sync {
         taken_before: Timestamp,
         now: Timestamp,
     ) -> Result<u64, StoreError>;
-    /// Messages that were held for a target are due now; how many.
+    /// Messages that were held for a target, or for one of its topics, are due now; how many.
     async fn release_messages(&self, target: &str, now: Timestamp) -> Result<u64, StoreError>;
     /// The newest messages first, at most `limit`.
     async fn messages(&self, filter: &MessageFilter, limit: usize) -> Result<Vec<Message>, StoreError>;

@@ -9,7 +9,7 @@ macro_rules! outbox_rows {
         use crate::notices::tell;
         use crate::outbox::{MESSAGES_AT_ONCE, settled};
         use crate::outbox_sql as sql;
-        use crate::owner::channel_of;
+        use crate::owner::{channel_of, topics_of};
         use crate::{
             MESSAGES_MAX, Message, MessageFilter, MessageState, NewMessage, Outbox, OutboxDepth, Settlement,
             StoreError,
@@ -160,7 +160,9 @@ macro_rules! outbox_rows {
             }
 
             async fn release_messages(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
+                let (after, before) = topics_of(target);
                 let release = sqlx::query(sql::RELEASE).bind(target).bind(now.millis());
+                let release = release.bind(&after).bind(&before);
                 let count = self.write("", release.execute(&self.pool)).await?.rows_affected();
                 tell(&self.notices.outbox);
                 Ok(count)

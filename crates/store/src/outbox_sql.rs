@@ -50,10 +50,11 @@ pub(crate) const RECLAIM: &str = "
     WHERE channel = $1 AND state = 'sending' AND state IN ('pending', 'sending', 'ambiguous', 'dead')
       AND taken_at < $2";
 
+// `$1` is the target, `$3` and `$4` what its topics lie between.
 pub(crate) const RELEASE: &str = "
     UPDATE outbox SET not_before = $2
-    WHERE target = $1 AND is_held = TRUE AND not_before > $2 AND state IN ('pending', 'sending', 'ambiguous')
-      AND state <> 'sending'";
+    WHERE (target = $1 OR target > $3 AND target < $4) AND is_held = TRUE AND not_before > $2
+      AND state IN ('pending', 'sending', 'ambiguous') AND state <> 'sending'";
 
 pub(crate) const SHOW: &str = concat!(
     "SELECT ",

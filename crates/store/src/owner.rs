@@ -29,7 +29,7 @@ pub(crate) fn channel_of(target: &str) -> &str {
     target.split(':').next().unwrap_or_default()
 }
 
-/// What the targets of a chat's topics begin with, and what stands after all of them: `/` is followed by `0`.
-pub(crate) fn topics_of(chat: i64) -> (String, String) {
-    (format!("chat:{chat}/"), format!("chat:{chat}0"))
+/// What the targets of a target's topics begin with, and what stands after all of them: `/` is followed by `0`.
+pub(crate) fn topics_of(target: &str) -> (String, String) {
+    (format!("{target}/"), format!("{target}0"))
 }

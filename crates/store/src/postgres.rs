@@ -120,6 +120,17 @@ impl PostgresStore {
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock.number()).execute(&mut *alone).await?;
         Ok(alone)
     }
+
+    /// A second lock of the same transaction: only ever [`Lock::Alerts`] after [`Lock::Owner`], or two would wait for each
+    /// other.
+    pub(crate) async fn lock_too(
+        &self,
+        alone: &mut Transaction<'static, Postgres>,
+        lock: Lock<'_>,
+    ) -> Result<(), sqlx::Error> {
+        let take = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock.number());
+        take.execute(&mut **alone).await.map(drop)
+    }
 }
 
 impl Rows for PostgresStore {

@@ -10,6 +10,8 @@ fn text(row: &PgRow, column: usize) -> Option<String> {
     row.try_get(column).ok().flatten()
 }
 
+const READ_AGAIN: &str = "SELECT pg_notify('rates_changes', 'asked for')";
+
 crate::tables::tables!(
     PostgresStore,
     Postgres,

@@ -120,6 +120,13 @@ macro_rules! renew_leases {
 }
 pub(crate) use renew_leases;
 
+macro_rules! forget_lease {
+    ($now:literal) => {
+        concat!("DELETE FROM lease WHERE name = $1 AND until <= ", $now)
+    };
+}
+pub(crate) use forget_lease;
+
 macro_rules! leases {
     ($now:literal) => {
         concat!(

@@ -117,6 +117,15 @@ impl SqliteStore {
         self.pool.begin_with("BEGIN IMMEDIATE").await
     }
 
+    /// Whoever writes has everything for himself.
+    pub(crate) async fn lock_too(
+        &self,
+        _alone: &mut Transaction<'static, Sqlite>,
+        _lock: Lock<'_>,
+    ) -> Result<(), sqlx::Error> {
+        Ok(())
+    }
+
     /// A file that was removed or replaced can still be read and written by whoever has it open, but what is
     /// written there is lost, and must not be acknowledged; a new connection would meet another file.
     fn check_file(&self) -> Result<(), StoreError> {

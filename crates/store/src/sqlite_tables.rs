@@ -12,6 +12,8 @@ fn text(row: &SqliteRow, column: usize) -> Option<String> {
     Some(String::from_utf8_lossy(bytes).into_owned())
 }
 
+const READ_AGAIN: &str = "UPDATE change_count SET changes = changes + 1";
+
 crate::tables::tables!(
     SqliteStore,
     Sqlite,

@@ -23,18 +23,20 @@ pub(crate) fn venue_name(venue: &Option<VenueId>) -> String {
     venue.as_ref().map(|v| v.as_str().to_owned()).unwrap_or_default()
 }
 
-/// The traits of the tables for a store with a `pool`, `read`, `write` and `begin_alone`; beside it stands
-/// `text(&row, column)`, and `$now` is the time of its database in milliseconds. A macro, because the same in generic
-/// words would be mostly bounds.
+/// The traits of the tables for a store with a `pool`, `read`, `write`, `begin_alone`, `lock_too` and `notices`; beside it
+/// stand `text(&row, column)` and `READ_AGAIN`, which its followers take for a change, and `$now` is the time of its
+/// database in milliseconds. A macro, because the same in generic words would be mostly bounds.
 macro_rules! tables {
     ($store:ty, $database:ty, $row:ty, $now:literal) => {
+        use crate::alert_sql::CLOSE_ALL;
         use crate::candle::{self, Candle, CandleRange, Candles, Interval};
         use crate::lease::{self, Lease, Leases};
         use crate::lock::Lock;
+        use crate::notices::tell;
         use crate::tables::{CANDLES_AT_ONCE, DUPLICATE_ROW, switch, time, venue_name};
         use crate::{
-            ApiKey, ApiKeys, NewTradeRow, Seed, StoreError, TradeInfo, TradeRow, TradeRowChange, VenueFile,
-            VenueFiles, sql,
+            ApiKey, ApiKeys, NewTradeRow, Owner, Seed, StoreError, TradeInfo, TradeRow, TradeRowChange,
+            VenueFile, VenueFiles, sql,
         };
         use async_trait::async_trait;
         use market::Timestamp;
@@ -146,6 +148,10 @@ macro_rules! tables {
                 let remove = sqlx::query(sql::REMOVE_TRADE_ROW).bind(id);
                 Ok(self.write(DUPLICATE_ROW, remove.execute(&self.pool)).await?.rows_affected() > 0)
             }
+
+            async fn read_again(&self) -> Result<(), StoreError> {
+                self.write("", sqlx::query(READ_AGAIN).execute(&self.pool)).await.map(drop)
+            }
         }
 
         #[async_trait]
@@ -184,9 +190,24 @@ macro_rules! tables {
                     .await
             }
 
-            async fn revoke_api_key(&self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
-                let revoke = sqlx::query(sql::REVOKE_API_KEY).bind(id).bind(now.millis());
-                Ok(self.write("", revoke.execute(&self.pool)).await?.rows_affected() > 0)
+            async fn revoke_api_key(&self, id: i64, now: Timestamp) -> Result<Option<u64>, StoreError> {
+                let owner = Owner::Key(id).to_string();
+                let revoking = async {
+                    // What the key adds in this moment is there before, and closed, or finds the key revoked.
+                    let mut alone = self.begin_alone(Lock::Owner(&owner)).await?;
+                    let revoke = sqlx::query(sql::REVOKE_API_KEY).bind(id).bind(now.millis());
+                    if revoke.execute(&mut *alone).await?.rows_affected() == 0 {
+                        return Ok(None);
+                    }
+                    self.lock_too(&mut alone, Lock::Alerts).await?;
+                    let close = sqlx::query(CLOSE_ALL).bind(&owner).bind(now.millis());
+                    let closed = close.execute(&mut *alone).await?.rows_affected();
+                    alone.commit().await?;
+                    Ok(Some(closed))
+                };
+                let revoked = self.write("", revoking).await?;
+                tell(&self.notices.alerts);
+                Ok(revoked)
             }
 
             async fn api_key_by_hash(&self, hash: &str) -> Result<Option<ApiKey>, StoreError> {
@@ -293,6 +314,11 @@ macro_rules! tables {
             async fn release_lease(&self, name: &str, holder: &str) -> Result<bool, StoreError> {
                 let release = sqlx::query(sql::RELEASE_LEASE).bind(name).bind(holder);
                 Ok(self.write("", release.execute(&self.pool)).await?.rows_affected() > 0)
+            }
+
+            async fn forget_lease(&self, name: &str) -> Result<bool, StoreError> {
+                let forget = sqlx::query(sql::forget_lease!($now)).bind(name);
+                Ok(self.write("", forget.execute(&self.pool)).await?.rows_affected() > 0)
             }
 
             async fn leases(&self) -> Result<Vec<Lease>, StoreError> {

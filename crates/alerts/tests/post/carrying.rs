@@ -15,11 +15,11 @@ use std::{
     time::Duration,
 };
 use store::{
-    Message, MessageFilter, MessageState, NewMessage, Outbox, OutboxDepth, Outcome, Settlement, Store,
-    StoreError,
+    Message, MessageFilter, MessageState, NewMessage, Outbox, OutboxDepth, Outcome, PRIORITY_ALERT,
+    PRIORITY_BULK, Settlement, Store, StoreError,
 };
 use testkit::until;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// Does one thing after the other with groups; then all is sent.
 #[derive(Default)]
@@ -132,6 +132,45 @@ async fn a_message_that_waits_is_taken_when_its_time_comes() {
     running.end().await;
     assert_eq!(sender.bodies(), ["a", "b", "a", "b"]);
     assert_eq!((messages[0].attempts, messages[1].attempts), (2, 1));
+}
+
+/// A broadcast takes its time, and what was taken of it stands before an alert: so little is taken at once.
+#[tokio::test]
+async fn an_alert_is_the_next_to_go_whatever_waits_of_a_broadcast() {
+    struct Paced {
+        places: Semaphore,
+        seen: Mutex<Vec<String>>,
+    }
+    #[async_trait]
+    impl Sender for Paced {
+        async fn send(&self, group: &[Message]) -> Vec<Outcome> {
+            self.seen.lock().extend(group.iter().map(|message| message.body.clone()));
+            if group[0].priority == PRIORITY_BULK {
+                self.places.acquire().await.unwrap().forget();
+            }
+            vec![Outcome::Sent; group.len()]
+        }
+    }
+    let lab = Lab::new().await;
+    let to = |chat: usize, body: &str, priority| NewMessage {
+        priority,
+        ..NewMessage::new(format!("chat:{chat}"), "broadcast", body)
+    };
+    let all: Vec<NewMessage> = (0..150).map(|chat| to(chat, "news", PRIORITY_BULK)).collect();
+    lab.store.put_messages(&all, None, lab.now()).await.unwrap();
+    let sender = Arc::new(Paced { places: Semaphore::new(0), seen: Mutex::default() });
+    let sending = Sending::new("chat");
+    let at_once = sending.targets_max;
+    let running = lab.run_as(sending, lab.store.clone(), sender.clone());
+    let sent = async |count| until("so many go", PATIENCE, || sender.seen.lock().len() >= count).await;
+    sent(at_once).await;
+    lab.store.put_messages(&[to(999, "alert", PRIORITY_ALERT)], None, lab.now()).await.unwrap();
+    sender.places.add_permits(1);
+    sent(at_once + 1).await;
+    assert_eq!(sender.seen.lock()[at_once], "alert");
+    sender.places.add_permits(all.len());
+    lab.settled().await;
+    running.end().await;
 }
 
 /// A store that writes no outcome so many times.

@@ -148,6 +148,10 @@ async fn it_is_said_how_often_it_would_have_fired() {
     assert_eq!(reply.json()["preview"], json!({"days": 7, "count": 2}));
     assert_eq!(reply.json()["text"], "BTC-USDT above 70000");
     assert!(desk.store.alerts_page(0, false, 10).await.unwrap().is_empty(), "nothing is kept");
+    // No candle, no word: that it would never have fired is more than anybody knows.
+    desk.house.tick("venue-a", "ETH-USDT", "3480.55", 0);
+    let reply = desk.ask(1, "POST", "/api/v1/alerts?dry_run=1", &json!({"text": "ETH-USDT above 1"})).await;
+    assert_eq!(reply.json()["preview"], json!({"days": 7, "count": null}));
     // Candles do not tell how far venues were apart.
     let spread = json!({"text": "BTC-USDT spread 1%", "webhook": {"url": HOOK}});
     let reply = desk.add(&spread).await;

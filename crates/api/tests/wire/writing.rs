@@ -118,7 +118,7 @@ async fn only_a_key_opens_and_never_in_an_address() {
         desk.house.ask(method, target, &[], "").await.is_problem(401, "unauthorized", method);
     }
     assert!(desk.store.trade_rows().await.unwrap().is_empty(), "nothing was written");
-    assert!(desk.store.revoke_api_key(desk.key_id, crate::house::BEGINNING).await.unwrap());
+    assert_eq!(desk.store.revoke_api_key(desk.key_id, crate::house::BEGINNING).await.unwrap(), Some(0));
     let row = json!({"venue": "venue-a", "currency_pair": "BTC-USD"});
     desk.ask("POST", "/api/v1/trade-info", &row).await.is_problem(401, "unauthorized", "revoked");
     desk.house.end().await;

@@ -56,10 +56,6 @@ impl House for Rooms {
         vec!["older".to_owned(), "newer <b>&".to_owned()]
     }
 
-    async fn reload(&self) -> Result<(), HouseError> {
-        self.inner.reload().await
-    }
-
     async fn is_api_up(&self) -> Option<bool> {
         Some(true)
     }
@@ -111,12 +107,15 @@ pub async fn stage_on(store: Arc<dyn Store>, demo: bool) -> Stage {
         bot_name: "rates_test_bot".to_owned(),
         venue_name: Arc::new(venue_name),
         house: Arc::new(Rooms { inner: household.clone() }),
+        past_within: PATIENCE,
     };
     let me = Me { id: 4242, name: parts.bot_name.clone() };
     let talk = Arc::new(Conversation::new(parts));
     let whole = Transport { client, store: store.clone(), talk, household, clock };
     let stop = CancellationToken::new();
     let polling = Polling { wait: Duration::from_secs(5), stand_by: Duration::from_millis(500) };
+    let sender = Arc::new(whole.sender());
+    tokio::spawn(alerts::send_outbox(store, sender, clock, alerts::Sending::new("chat"), stop.clone()));
     tokio::spawn(bot::run(whole, me, Updates::Polled(polling), stop.clone()));
     Stage { fake, _stop: stop.drop_guard() }
 }

@@ -2,10 +2,10 @@
 //! It must not repeat what the dialogues show.
 
 use crate::{
-    harness::{ANN, GROUP, IVAN, MEMBER},
+    harness::{ANN, BOSS, GROUP, IVAN, MEMBER},
     parts::{first_html, memory, parts, pressed, said},
 };
-use bot::{Act, ChatKind, ChatRef, Conversation, Said, Talk, What};
+use bot::{Act, ChatKind, ChatRef, Conversation, ConversationParts, Said, Talk, What};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ async fn buttons_of_what_is_gone_are_answered_politely() {
         assert_eq!(talk.hear(pressed(user, "w:1:m", None)).await, [toast(text)]);
     }
     // What fired stays to be read when its alert is deleted.
-    assert_eq!(talk.hear(pressed(ANN, "w:1:f", Some(5))).await, [toast("It is armed")]);
+    assert_eq!(talk.hear(pressed(ANN, "w:1:f", Some(5))).await, [toast("It is armed already")]);
     assert_eq!(talk.hear(pressed(ANN, "x:1:f", Some(5))).await, [toast("Deleted"), none.clone()]);
     assert_eq!(
         talk.hear(pressed(ANN, "x:1:f", Some(5))).await,
@@ -145,6 +145,23 @@ async fn without_a_store_rates_go_on_and_nothing_is_said_to_be_saved() {
     assert!(first_html(&talk.hear(said(ANN, "btc")).await).starts_with("<b>BTC/USDT  67,245.10</b>"));
 }
 
+/// An alert is saved and said to be, whatever candles tell and whenever they do.
+#[tokio::test]
+async fn what_candles_do_not_tell_at_once_is_left_out() {
+    let store = memory().await;
+    crate::market::fill(&*store).await;
+    let lines = async |within| {
+        let talk = Conversation::new(ConversationParts { past_within: within, ..parts(store.clone()) });
+        let answer = first_html(&talk.hear(said(ANN, "/alert SOL above 190")).await);
+        answer.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let told = lines(Duration::from_secs(60)).await;
+    assert_eq!(told[2..], ["Would have fired 5 times in the last 7 days."]);
+    let late = lines(Duration::ZERO).await;
+    assert_eq!((late.len(), &late[1]), (2, &told[1]));
+    assert_eq!(store.alerts_of("chat:1").await.unwrap().len(), 2);
+}
+
 #[tokio::test]
 async fn the_fifty_first_alert_is_one_too_many() {
     let talk = Conversation::new(parts(memory().await));
@@ -196,4 +213,19 @@ async fn word_of_chats_is_kept() {
     talk.hear(now(What::Migrated { to: 77 })).await;
     assert_eq!(store.chat(ANN).await.unwrap(), None);
     assert!(store.chat(77).await.unwrap().is_some());
+}
+
+/// `/reload`: whoever follows the rows reads them again, though nobody told of a change; an operator's alone.
+#[tokio::test]
+async fn reload_makes_everybody_read_the_rows_again() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    let mut changes = store.changes();
+    let refused = first_html(&talk.hear(said(ANN, "/reload")).await);
+    assert_eq!(refused, "This command is for the operator of the bot.");
+    let unasked = tokio::time::timeout(Duration::from_millis(600), changes.changed()).await;
+    assert!(unasked.is_err(), "nobody was asked to read anything");
+    let answer = first_html(&talk.hear(said(BOSS, "/reload")).await);
+    assert_eq!(answer, "🔄 Reading again: 0 rows of trade_info, venue files, policies.");
+    tokio::time::timeout(Duration::from_secs(60), changes.changed()).await.expect("a word of it").unwrap();
 }

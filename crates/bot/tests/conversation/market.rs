@@ -121,21 +121,28 @@ fn tell(board: &Board) {
     one("gemini", ConnectionState::GeoBlocked, 1_000, None, 0);
 }
 
-/// A day of candles of our own BTC-USDT: up by 2.31 %, between 65,480.00 and 67,910.50.
+/// A day of candles of our own BTC-USDT: up by 2.31 %, between 65,480.00 and 67,910.50; and a week of SOL-USDT that was
+/// above 190 five times, above 195 twice, above 198 once.
 pub async fn fill(store: &dyn Store) {
-    let candle = |minutes_ago: i64, prices: [&str; 4]| {
+    let of = |name: &str, minutes_ago: i64, prices: [&str; 4]| {
         let start = Interval::Minute.start_of(BASE.plus_millis(-minutes_ago * 60_000));
-        let key = CandleKey { venue: None, pair: pair("BTC-USDT"), interval: Interval::Minute, start };
+        let key = CandleKey { venue: None, pair: pair(name), interval: Interval::Minute, start };
         let [open, high, low, close] = prices.map(price);
         let last_at = start.plus_millis(59_000);
         Candle { key, open, high, low, close, ticks: 9, first_at: start, last_at }
     };
+    let candle = |minutes_ago, prices| of("BTC-USDT", minutes_ago, prices);
     let mut all = vec![
         candle(1_438, ["65726.81", "65800.00", "65726.81", "65790.00"]),
         candle(1_000, ["65600.00", "65620.00", "65480.00", "65500.00"]),
         candle(300, ["67800.00", "67910.50", "67790.00", "67850.00"]),
     ];
     all.push(candle(1, ["67240.00", "67250.00", "67230.00", "67245.10"]));
+    let highs = ["191", "196.5", "192", "199", "190.5"];
+    all.push(of("SOL-USDT", 10_075, ["180", "181", "180", "180"]));
+    all.extend(
+        (2i64..).zip(highs).map(|(days, high)| of("SOL-USDT", days * 1_440, ["180", high, "179", "181"])),
+    );
     store.put_candles(&all).await.unwrap();
 }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use bot::{Act, ChatKind, ChatRef, ConversationParts, House, HouseError, Said, UserRef, What};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use store::{Seed, Store};
 
 /// A process that knows nothing.
@@ -24,9 +24,6 @@ impl House for Nobody {
     async fn log_lines(&self, _count: usize) -> Vec<String> {
         Vec::new()
     }
-    async fn reload(&self) -> Result<(), HouseError> {
-        Err(HouseError::Unsupported)
-    }
 }
 
 pub fn parts(store: Arc<dyn Store>) -> ConversationParts {
@@ -39,6 +36,8 @@ pub fn parts(store: Arc<dyn Store>) -> ConversationParts {
         bot_name: "rates_test_bot".to_owned(),
         venue_name: Arc::new(crate::harness::venue_name),
         house: Arc::new(Nobody),
+        // However busy the machine is.
+        past_within: Duration::from_secs(60),
     }
 }
 

@@ -2,7 +2,7 @@
 //! It must not test when an alert fires.
 
 use crate::{
-    harness::{ANN, IVAN},
+    harness::{ANN, BOSS, GROUP, IVAN, stage},
     market::{self, BASE},
     parts::{first_html, memory, parts, said},
 };
@@ -261,4 +261,23 @@ async fn the_end_of_quiet_hours_releases_what_waited() {
     assert_eq!(waiting().await, 0);
     talk.hear(said(ANN, "/settings quiet off")).await;
     assert_eq!(waiting().await, 1);
+}
+
+/// What the operator says to all stands in every chat, as it was written, once.
+#[tokio::test]
+async fn a_broadcast_reaches_every_chat() {
+    let stage = stage(false).await;
+    for who in [ANN, IVAN, BOSS] {
+        stage.fake.say(who, who, "/start");
+        stage.fake.messages_at_least(who, 1).await;
+    }
+    stage.fake.say(GROUP, ANN, "/alert BTC above 70k");
+    stage.fake.messages_at_least(GROUP, 1).await;
+    stage.fake.say(BOSS, BOSS, "/broadcast We move at <5 o'clock> & are back at 6");
+    let text = "We move at <5 o'clock> & are back at 6";
+    for chat in [ANN, IVAN, BOSS, GROUP] {
+        let all = stage.fake.messages_at_least(chat, if chat == BOSS { 3 } else { 2 }).await;
+        assert_eq!(all.iter().filter(|message| message.text == text).count(), 1, "chat {chat}: {all:?}");
+    }
+    assert_eq!(stage.fake.violations(), [""; 0]);
 }

@@ -95,6 +95,23 @@ async fn g02_thousands_wait_and_every_limit_is_kept() {
     }
 }
 
+/// G02: what cannot be merged waits: a group whose members ask for much is answered no more than 20 times a minute.
+#[tokio::test]
+async fn g02_a_group_is_told_no_more_than_twenty_a_minute() {
+    let world = world(20, Duration::from_secs(30)).await;
+    world.fake.add_person(1, "Ann", None);
+    world.fake.add_group(-2, "Group", &[], &[(1, "creator")]);
+    world.know(-2).await;
+    let (_talk, _stop) = world.talk(polling());
+    let said: Vec<_> = (0..25).map(|at| at.to_string()).collect();
+    for text in &said {
+        world.fake.say(-2, 1, text);
+    }
+    world.fake.messages_at_least(-2, said.len()).await;
+    assert_eq!(world.texts(-2), said);
+    assert_eq!(world.fake.violations(), [""; 0]);
+}
+
 /// G13: a text beyond 4096 UTF-16 units arrives in parts, whole lines each, the buttons under the last.
 #[tokio::test]
 async fn g13_long_texts_arrive_in_parts() {

@@ -5,6 +5,7 @@ use crate::harness::{PATIENCE, World, polling, world};
 use std::time::Duration;
 use store::{Message, MessageFilter, MessageState};
 use testkit::{Fault, until};
+use tokio::net::{TcpSocket, TcpStream};
 
 async fn rows(world: &World, state: MessageState) -> Vec<Message> {
     let filter = MessageFilter { state: Some(state), ..MessageFilter::default() };
@@ -54,15 +55,29 @@ async fn g04_no_answer_means_one_marked_repeat() {
 /// What certainly did not arrive is tried again, unmarked.
 #[tokio::test]
 async fn no_connection_is_no_repeat() {
-    let world = world(20, Duration::from_secs(5)).await;
+    let mut world = world(20, Duration::from_secs(5)).await;
     world.person(1).await;
-    world.fake.set_down(true);
+    // Bound and not listening yet: whoever dials is refused, and nobody else can have the port.
+    let door = TcpSocket::new_v4().unwrap();
+    door.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", door.local_addr().unwrap());
+    world.parts = world.parts_at(&url);
     world.put(&[("chat:1".into(), "one".into())]).await;
     let _pump = world.send();
-    until("a try in vain", PATIENCE, || world.fake.calls().is_empty()).await;
-    world.fake.set_down(false);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while rows(&world, MessageState::Pending).await.iter().all(|row| row.last_error.is_none()) {
+        assert!(tokio::time::Instant::now() < deadline, "not one try in vain");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (door, fake) = (door.listen(16).unwrap(), world.fake.url());
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = door.accept().await {
+            let mut far = TcpStream::connect(fake.trim_start_matches("http://")).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+        }
+    });
     until_rows(&world, MessageState::Sent, 1).await;
-    assert_eq!(world.texts(1).len(), 1);
+    assert_eq!(world.texts(1), ["one"]);
 }
 
 /// G05: blocked = paused, nothing deleted, no further sends; unblocked = what waited is sent.
@@ -96,6 +111,9 @@ async fn g05_blocked_pauses_and_loses_nothing() {
         assert!(tokio::time::Instant::now() < deadline, "not resumed");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    // Long before the sender would look again by itself, which is after a minute.
+    until("what waited is delivered", Duration::from_secs(20), || world.texts(1).len() == 3).await;
+    assert_eq!(world.texts(1), ["one", "two", "three"]);
 }
 
 /// G06: no such chat = paused, with the reason, and left alone.
@@ -197,4 +215,25 @@ async fn g18_changed_quiet_hours_count_when_what_was_held_is_due() {
     assert_eq!(world.store.release_messages("chat:1", world.parts.clock.now()).await.unwrap(), 2);
     until_rows(&world, MessageState::Sent, 2).await;
     assert!(!world.texts(1).is_empty());
+}
+
+/// G18: within quiet hours what is held waits, and what is not goes, though both are due together.
+#[tokio::test]
+async fn g18_what_is_held_does_not_go_with_what_is_urgent() {
+    let world = world(20, Duration::from_secs(5)).await;
+    world.person(1).await;
+    let now = world.parts.clock.now();
+    let mut chat = world.store.chat(1).await.unwrap().unwrap();
+    let minute = now.millis() / 60_000 % 1_440;
+    chat.quiet = Some(((minute + 1_380) % 1_440, (minute + 120) % 1_440));
+    world.store.put_chat(&chat).await.unwrap();
+    let message =
+        |body: &str, is_held| store::NewMessage { is_held, ..store::NewMessage::new("chat:1", "test", body) };
+    let all = [message("held", true), message("urgent", false), message("held, too", true)];
+    world.store.put_messages(&all, None, now).await.unwrap();
+    let _pump = world.send();
+    until_rows(&world, MessageState::Sent, 1).await;
+    let waiting = until_rows(&world, MessageState::Pending, 2).await;
+    assert!(waiting.iter().all(|row| row.is_held && row.not_before.millis_since(now) > 118 * 60_000));
+    assert_eq!(world.texts(1), ["urgent"]);
 }

@@ -105,6 +105,10 @@ impl TradeInfo for TestStore {
     async fn remove_trade_row(&self, _: i64) -> Result<bool, StoreError> {
         Ok(false)
     }
+    async fn read_again(&self) -> Result<(), StoreError> {
+        self.changes.send_modify(|count| *count += 1);
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -146,6 +150,12 @@ impl Leases for TestStore {
         }
         let is_ours = leases.get(name).is_some_and(|(known, _)| known == holder);
         Ok(is_ours && leases.remove(name).is_some())
+    }
+    async fn forget_lease(&self, name: &str) -> Result<bool, StoreError> {
+        self.answer(())?;
+        let (mut leases, now) = (self.leases.leases.lock(), Instant::now());
+        let is_over = leases.get(name).is_some_and(|(_, until)| *until <= now);
+        Ok(is_over && leases.remove(name).is_some())
     }
     async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
         self.answer(())?;

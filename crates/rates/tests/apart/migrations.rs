@@ -91,6 +91,7 @@ impl Kind {
             assert!(output.status.success(), "killed after {moment:?}: {output:?}");
             assert_eq!(self.schema(&url), fresh, "killed after {moment:?}");
         }
+        assert!(unfinished > 0, "every one of {kills} was killed too late, after {whole:?}");
         say(&format!("D06: {name}: {unfinished} of {kills} were killed before their end, within {whole:?}"));
     }
 

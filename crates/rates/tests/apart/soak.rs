@@ -1,5 +1,6 @@
-//! O01: processes and servers are killed at random, one every few seconds, and started again; the checker of
-//! `oracle.rs` looks on the whole time and may find nothing. It must not know what a process does.
+//! O01: processes and servers are killed at random, one every few seconds, and started again, and now and then a process
+//! is frozen, so that it wakes with a view of the world that is old; the checker of `oracle.rs` looks on the whole time and
+//! may find nothing. It must not know what a process does.
 
 use crate::{
     fleet::{Fleet, say},
@@ -12,14 +13,27 @@ use tokio::{task::JoinSet, time::Instant};
 /// By then another collector has a dead one's rows.
 const TAKEN_OVER: Duration = Duration::from_secs(10);
 
-const MEMBERS: [(&str, &str); 5] = [
+/// Nobody is frozen longer: a holder of any lease has lost it by then.
+const FROZEN_MAX_MS: u64 = 20_000;
+
+const MEMBERS: [(&str, &str); 7] = [
     ("collector", "collector"),
     ("collector2", "collector"),
     ("recorder", "recorder"),
+    ("recorder2", "recorder"),
+    ("bot", "bot"),
     ("api", "api"),
     ("api2", "api"),
 ];
 const SERVERS: [&str; 3] = ["rabbit", "redis", "postgres"];
+
+/// Stops a process for a while in the middle of whatever it does.
+async fn freeze(fleet: &Fleet, victim: &'static str, down_for: Duration) {
+    let service = &fleet.member(victim).service;
+    service.freeze();
+    tokio::time::sleep(down_for).await;
+    service.resume();
+}
 
 /// Kills it, and starts it again after a while; returns when it answers.
 async fn outage(fleet: &Fleet, victim: &'static str, down_for: Duration) {
@@ -68,7 +82,7 @@ async fn whatever_is_killed_nothing_wrong_is_shown() {
     let all: Vec<&str> = MEMBERS.iter().map(|(name, _)| *name).chain(SERVERS).collect();
     let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);
-    let (mut bag, mut deaths, mut collector_died) = (Vec::new(), BTreeMap::<&str, u32>::new(), None);
+    let (mut bag, mut deaths, mut collector_gone) = (Vec::new(), BTreeMap::<String, u32>::new(), None);
     let began = Instant::now();
     let lasting = counts::lasting(Duration::from_secs(30), Duration::from_secs(600));
     say(&format!("O01: seed {seed}"));
@@ -88,13 +102,22 @@ async fn whatever_is_killed_nothing_wrong_is_shown() {
         if let Some(at) = bag.iter().position(|name| !down.contains(name)) {
             let victim = bag.remove(at);
             down.push(victim);
-            *deaths.entry(victim).or_default() += 1;
+            let is_frozen = !SERVERS.contains(&victim) && random.u8(0..3) == 0;
+            let down_for =
+                Duration::from_millis(random.u64(0..if is_frozen { FROZEN_MAX_MS } else { 3_000 }));
+            let what = format!("{victim} {}", if is_frozen { "frozen" } else { "killed" });
+            *deaths.entry(what).or_default() += 1;
             if victim.starts_with("collector") {
-                collector_died = Some(Instant::now());
+                // One that wakes may have lost everything meanwhile, and finds its place anew.
+                let until = if is_frozen { Instant::now() + down_for } else { Instant::now() };
+                collector_gone = collector_gone.max(Some(until));
             }
-            let (fleet, down_for) = (fleet.clone(), Duration::from_millis(random.u64(0..3_000)));
+            let fleet = fleet.clone();
             outages.spawn(async move {
-                outage(&fleet, victim, down_for).await;
+                match is_frozen {
+                    true => freeze(&fleet, victim, down_for).await,
+                    false => outage(&fleet, victim, down_for).await,
+                }
                 victim
             });
         }
@@ -103,8 +126,8 @@ async fn whatever_is_killed_nothing_wrong_is_shown() {
     }
     outages.join_all().await;
     fleet.is_ready().await;
-    if let Some(died) = collector_died {
-        tokio::time::sleep_until(died + TAKEN_OVER).await;
+    if let Some(gone) = collector_gone {
+        tokio::time::sleep_until(gone + TAKEN_OVER).await;
     }
     say(&format!("O01: {deaths:?}, {} values judged", fleet.oracle.judged()));
     assert!(fleet.oracle.judged() > 1_000);

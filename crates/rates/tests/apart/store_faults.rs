@@ -116,7 +116,11 @@ async fn whatever_postgres_does_rates_go_on_and_no_write_is_lost() {
     assert_eq!(there.lines().collect::<Vec<_>>(), acknowledged);
 
     // T03: the table is dropped. The last good set goes on; what is wrong is told.
-    fleet.apart.sql("ALTER TABLE trade_info RENAME TO gone").await;
+    // A change of anything else makes it read the rows again.
+    fleet
+        .apart
+        .sql("ALTER TABLE trade_info RENAME TO gone; DELETE FROM pair_policy; NOTIFY rates_changes")
+        .await;
     let collector = &fleet.member("collector").service;
     within(PATIENCE, "it is told", async || {
         collector.log().contains("the last good rows go on").then_some(())

@@ -55,9 +55,33 @@ pub(crate) async fn chats_are_kept_paused_resumed_and_paged(place: &dyn Place) {
     assert_eq!(page(7, true).await, [8]);
     assert_eq!(page(i64::MIN, false).await, [-100, 5]);
     assert_eq!(store.chat_count().await.unwrap(), ChatCount { active: 3, paused: 1 });
-    assert!(store.resume_chat(5).await.unwrap());
-    assert!(!store.resume_chat(5).await.unwrap());
+    assert!(store.resume_chat(5, at(9)).await.unwrap());
+    assert!(!store.resume_chat(5, at(9)).await.unwrap());
     assert_eq!(store.chat_count().await.unwrap(), ChatCount { active: 4, paused: 0 });
+}
+
+pub(crate) async fn what_waited_for_a_paused_chat_is_due_when_it_is_resumed(place: &dyn Place) {
+    let store = open(place).await;
+    store.put_chat(&chat(5)).await.unwrap();
+    let waits = |target: &str, is_held| NewMessage {
+        not_before: Some(at(1_000)),
+        is_held,
+        ..NewMessage::new(target, "test", target)
+    };
+    // A chat whose number begins alike is another one.
+    let targets = ["chat:5", "chat:5/7", "chat:50", "chat:50/7", "chat:-5"];
+    store.put_messages(&targets.map(|target| waits(target, false)), None, at(1)).await.unwrap();
+    store.put_messages(&[waits("chat:5/8", true)], None, at(1)).await.unwrap();
+    let due = async |now| {
+        let taken = store.take_messages("chat", 10, at(now)).await.unwrap();
+        taken.into_iter().map(|message| message.target).collect::<Vec<_>>()
+    };
+    assert!(!store.resume_chat(5, at(10)).await.unwrap());
+    assert_eq!(due(10).await, [""; 0], "it was not paused");
+    store.pause_chat(5, "blocked").await.unwrap();
+    assert!(store.resume_chat(5, at(20)).await.unwrap());
+    assert_eq!(due(20).await, ["chat:5", "chat:5/7", "chat:5/8"]);
+    assert_eq!(due(1_000).await, ["chat:50", "chat:50/7", "chat:-5"]);
 }
 
 /// Everything that a chat can have; the topics of one whose number begins alike must not be taken for its own.
@@ -152,7 +176,7 @@ pub(crate) async fn subscriptions_are_due_and_advance_with_their_message(place: 
     store.put_chat(&chat(5)).await.unwrap();
     store.pause_chat(5, "blocked").await.unwrap();
     assert_eq!(due(100).await, [0; 0], "a paused chat is told nothing");
-    store.resume_chat(5).await.unwrap();
+    store.resume_chat(5, at(9)).await.unwrap();
 
     let message = NewMessage::new("chat:5", "subscription", "{}");
     let advance =

@@ -3,12 +3,14 @@
 
 mod alerts;
 mod chats;
+mod keys;
 mod outbox;
 mod recorded;
 
 use alerts::*;
 use async_trait::async_trait;
 use chats::*;
+use keys::*;
 use market::{Timestamp, VenueId};
 use outbox::*;
 use recorded::*;
@@ -309,7 +311,13 @@ async fn changes_by_anybody_are_seen_within_a_second(place: &dyn Place) {
     store.remove_trade_row(id).await.unwrap();
     seen_within_a_second(changes).await;
 
+    // Whoever asks for it: in another process, too, and though nothing has changed.
     let other = open(place).await;
+    for asked in [&store, &other] {
+        let changes = store.changes();
+        asked.read_again().await.unwrap();
+        seen_within_a_second(changes).await;
+    }
     let changes = store.changes();
     other.put_venue_file(&VenueFile { name: "gamma".into(), text: "text".into() }, at(1)).await.unwrap();
     seen_within_a_second(changes).await;
@@ -354,27 +362,6 @@ async fn venue_files_are_put_replaced_and_removed(place: &dyn Place) {
     assert!(store.remove_venue_file("alpha").await.unwrap());
     assert!(!store.remove_venue_file("alpha").await.unwrap());
     assert_eq!(store.venue_files().await.unwrap().len(), 1);
-}
-
-async fn keys_are_added_found_and_revoked(place: &dyn Place) {
-    let store = open(place).await;
-    let first = store.add_api_key("ci", "aa", at(5)).await.unwrap();
-    let second = store.add_api_key("ci", "bb", at(6)).await.unwrap();
-    assert_eq!(conflict(store.add_api_key("again", "aa", at(7)).await), "this key is already known");
-    let key = store.api_key_by_hash("aa").await.unwrap().unwrap();
-    assert_eq!((key.id, key.name.as_str(), key.created_at, key.revoked_at), (first, "ci", at(5), None));
-    assert!(store.api_key_by_hash("AA").await.unwrap().is_none());
-    assert!(store.api_key_by_hash("").await.unwrap().is_none());
-
-    assert!(store.revoke_api_key(first, at(8)).await.unwrap());
-    assert!(!store.revoke_api_key(first, at(9)).await.unwrap());
-    assert!(!store.revoke_api_key(second + 1, at(9)).await.unwrap());
-    assert!(store.api_key_by_hash("aa").await.unwrap().is_none());
-    let keys = store.api_keys().await.unwrap();
-    assert_eq!(
-        keys.iter().map(|k| (k.id, k.revoked_at)).collect::<Vec<_>>(),
-        [(first, Some(at(8))), (second, None)]
-    );
 }
 
 async fn a_newer_schema_is_refused_and_left_alone(place: &dyn Place) {
@@ -521,6 +508,8 @@ macro_rules! contract {
             of_many_who_want_a_lease_one_gets_it
             alerts_are_added_listed_changed_and_removed_by_their_owner
             an_owner_has_no_more_open_alerts_than_allowed_however_many_ask_at_once
+            a_key_that_is_revoked_leaves_no_alert_that_can_fire
+            a_key_that_is_revoked_while_it_adds_leaves_nothing_open
             alerts_are_read_in_pages
             firing_writes_the_alert_and_its_message_once
             of_two_engines_that_fire_the_same_alerts_one_fires_each
@@ -540,6 +529,7 @@ macro_rules! contract {
             old_messages_are_forgotten_once_they_are_settled
             an_alert_that_is_removed_has_told_what_it_fired
             chats_are_kept_paused_resumed_and_paged
+            what_waited_for_a_paused_chat_is_due_when_it_is_resumed
             a_chat_that_is_forgotten_leaves_nothing
             a_chat_with_a_new_number_keeps_everything
             subscriptions_are_due_and_advance_with_their_message

@@ -84,15 +84,17 @@ pub(crate) async fn held_messages_wait_together_and_hold_up_nobody(place: &dyn P
     let store = open(place).await;
     let held =
         |body: &str| NewMessage { is_held: true, not_before: Some(at(1_000)), ..message("chat:1", body) };
+    let elsewhere = |target: &str| NewMessage { target: target.into(), ..held(target) };
     put(&*store, &[held("a"), held("b"), message("chat:1", "urgent")]).await;
+    put(&*store, &[elsewhere("chat:1/7"), elsewhere("chat:10"), elsewhere("chat:10/7")]).await;
     let taken = take(&*store, 10).await;
     assert_eq!(bodies(&taken), ["urgent"]);
     settle(&*store, &taken[0], Outcome::Sent, 11).await;
     assert_eq!(take(&*store, 999).await, []);
     assert_eq!(store.release_messages("chat:2", at(20)).await.unwrap(), 0);
-    assert_eq!(store.release_messages("chat:1", at(20)).await.unwrap(), 2);
+    assert_eq!(store.release_messages("chat:1", at(20)).await.unwrap(), 3);
     let taken = take(&*store, 20).await;
-    assert_eq!(bodies(&taken), ["a", "b"]);
+    assert_eq!(bodies(&taken), ["a", "b", "chat:1/7"], "its topics too, and nobody else's");
     assert!(taken.iter().all(|message| message.is_held), "a digest is known by it");
 }
 

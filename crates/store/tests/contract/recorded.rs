@@ -166,6 +166,9 @@ pub(crate) async fn a_lease_that_has_run_out_is_anybodys(place: &dyn Place) {
     };
     tokio::time::timeout(Duration::from_secs(5), has_run_out).await.unwrap();
     assert_eq!(store.renew_leases("one", LONG).await.unwrap(), ["beta"], "what is lost is not renewed");
+    assert!(!store.forget_lease("beta").await.unwrap(), "somebody has it");
+    assert!(store.forget_lease("alpha").await.unwrap());
+    assert!(!store.forget_lease("alpha").await.unwrap(), "there is none");
     assert!(store.acquire_lease("alpha", "two", LONG).await.unwrap());
     assert!(!store.acquire_lease("alpha", "one", LONG).await.unwrap());
 }
