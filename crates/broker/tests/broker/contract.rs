@@ -298,8 +298,9 @@ async fn what_is_no_broker_is_refused_without_its_password() {
 /// A rate is for everyone else: no reader of ticks sees it, and nobody waits for it.
 async fn a_rate_reaches_no_reader_of_ticks(broker: &dyn Broker) {
     let mut reader = broker.subscribe().await.unwrap();
+    let until = tokio::time::Instant::now() + Duration::from_secs(60);
     for _ in 0..100 {
-        broker.publish_rate(&Pair::parse("BTC-USD").unwrap(), "{}".into());
+        broker.publish_rate(&Pair::parse("BTC-USD").unwrap(), "{}".into(), until);
     }
     broker.publish_ticks(batch("one", vec![tick("BTC-USD", 1, "l")]));
     assert_eq!(Ticks::of(&mut *reader).next().await, tick("BTC-USD", 1, "l"));
