@@ -36,6 +36,7 @@ pub use preview::{Preview, preview, preview_days};
 pub use progress::{Gate, Progress};
 pub use quiet::{Quiet, QuietError, TimeOfDay, ZoneName};
 pub use run::{Parts, Settings, run};
+pub use see::value_now;
 pub use spec::{Condition, Direction, Side, Spec, SpecError};
 pub use target::{Target, TargetError};
 pub use text::{TextError, parse};

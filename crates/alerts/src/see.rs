@@ -1,9 +1,9 @@
-//! Rates and venues from the board into the book.
+//! Rates and venues from the board into the book, and what a pair is worth to one who sets an alert.
 //! It must not know the store.
 
 use crate::{Seen, run::Watch};
-use board::Next;
-use market::{ConnectionState, Pair, VenueId};
+use board::{Board, Next};
+use market::{ConnectionState, Pair, Price, VenueId};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +38,12 @@ pub(crate) async fn look(watch: &Watch, stop: &CancellationToken) {
         see_venues(watch);
         metrics::gauge!("rates_alerts_open").set(watch.book.lock().len() as f64);
     }
+}
+
+/// What a pair is worth now, if that is good enough to set an alert by: as good as what alerts fire on.
+pub fn value_now(board: &Board, pair: &Pair) -> Option<Price> {
+    let answer = board.answer(pair)?;
+    Seen::of(&answer.rate, board.clock().now()).map(|seen| seen.value)
 }
 
 fn see(watch: &Watch, pair: &Pair) {

@@ -9,14 +9,13 @@ use crate::{
     state::Server,
     trade_info::expect_json,
 };
-use alerts::{KeepError, Kept, Seen, Spec, Wish};
+use alerts::{KeepError, Kept, Spec, Wish};
 use axum::{
     body::Bytes,
     extract::{Path, RawQuery, State, rejection::PathRejection},
     response::IntoResponse,
 };
 use hyper::{HeaderMap, StatusCode, header};
-use market::{Pair, Price};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{collections::HashMap, sync::Arc};
@@ -67,7 +66,7 @@ pub(crate) async fn add(
     };
     let wish = Wish {
         owner: Owner::Key(key.id),
-        value: value_now(&server, spec.pair.as_ref()),
+        value: spec.pair.as_ref().and_then(|pair| alerts::value_now(server.board(), pair)),
         spec,
         url: webhook.url,
         secret: webhook.secret,
@@ -208,12 +207,6 @@ fn check(server: &Server, webhook: &Webhook) -> Result<(), Problem> {
         return Err(bad("secret", "16 to 128 printable characters without spaces".to_owned()));
     }
     Ok(())
-}
-
-/// What the pair is worth, if that is fresh.
-fn value_now(server: &Server, pair: Option<&Pair>) -> Option<Price> {
-    let answer = server.board().answer(pair?)?;
-    Seen::of(&answer.rate, server.board().clock().now()).map(|seen| seen.value)
 }
 
 /// How often it would have fired; `None` where candles do not tell, or do not come in time: then an alert is kept all

@@ -4,14 +4,14 @@
 use crate::{
     Act, Keyboard,
     alert_make::ALERTS_MAX,
-    alert_text::{AlertView, distance, value_now},
+    alert_text::{AlertView, distance},
     here::Here,
     html::fill,
     keys::{key, row, rows},
     moment, number,
     world::StoreAway,
 };
-use alerts::{Condition, Progress, Side, Spec};
+use alerts::{Condition, Progress, Side, Spec, value_now};
 use market::Price;
 use rust_decimal::Decimal;
 use std::cmp::Reverse;

@@ -3,7 +3,7 @@
 
 use crate::{
     Act, Keyboard, Number,
-    alert_text::{AlertView, value_now},
+    alert_text::AlertView,
     chats::pair_name,
     here::Here,
     html::fill,
@@ -12,7 +12,7 @@ use crate::{
     phrase::{Ask, Asked},
     world::StoreAway,
 };
-use alerts::{Condition, Progress, Side, Spec};
+use alerts::{Condition, Progress, Side, Spec, value_now};
 use market::{Pair, Price, Sign};
 use rust_decimal::{Decimal, RoundingStrategy};
 use store::{AlertChange, AlertChanged, AlertRow, NewAlert};

@@ -176,13 +176,17 @@ async fn value_now(url: &str, spec: &Spec) -> Option<Price> {
     struct Rate {
         value: Option<String>,
         state: String,
+        #[serde(default)]
+        degraded: Vec<String>,
     }
     let client = Client::new(url).ok()?;
     let (pair, no_query) = (spec.pair.as_ref()?.to_string(), [("max_age", "30s".to_owned())]);
     let path = ["api", "v1", "rates", &pair];
     let body = tokio::time::timeout(VALUE_WITHIN, client.text(&path, &no_query)).await.ok()?.ok()?;
     let rate: Rate = serde_json::from_str(&body).ok()?;
-    let value = rate.value.filter(|_| rate.state == "fresh")?;
+    // What only the cache vouches for is not good enough to an alert, either.
+    let is_good = rate.state == "fresh" && !rate.degraded.iter().any(|word| word == "cache_only");
+    let value = rate.value.filter(|_| is_good)?;
     Price::parse_signed(&value, Sign::Any).ok()
 }
 

@@ -3,7 +3,7 @@
 
 use crate::desk::{Desk, MINUTE_MS, at, cross, decimal, fires, is, pair, price, rate, repeating};
 use alerts::{Condition, Direction, Gate, Progress, Seen, Side, Spec};
-use market::{RateState, VenueId};
+use market::{Rate, RateState, VenueId};
 
 fn once(condition: Condition) -> Spec {
     Spec::new(Some(pair()), condition)
@@ -55,6 +55,20 @@ fn a_value_known_when_it_was_set_counts() {
     assert_eq!(desk.values(), ["120"]);
     assert_eq!(desk.fired[0].firing.change_pct, Some(decimal("50")));
     assert_eq!(desk.fired[0].firing.offline, None, "it was set while somebody watched");
+}
+
+#[test]
+fn what_only_the_cache_vouches_for_fires_nothing() {
+    let mut desk = Desk::new();
+    for condition in [cross(Side::Above, "100"), is(Side::Above, "100")] {
+        let mut alert = desk.alert(once(condition));
+        alert.progress = Progress::new(&alert.spec, Some(price("80")));
+        desk.book.put(alert, at(0));
+    }
+    desk.see_rate(&Rate { is_cached: true, ..rate("120", RateState::Fresh) });
+    assert_eq!(desk.values(), [""; 0]);
+    desk.see("121");
+    assert_eq!(desk.values(), ["121", "121"]);
 }
 
 #[test]

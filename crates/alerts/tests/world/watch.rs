@@ -72,6 +72,19 @@ async fn what_another_process_changes_is_followed() {
     }
 }
 
+/// What was kept of a few venues is neither what an alert fires on nor what it is set by.
+#[tokio::test]
+async fn a_cached_rate_is_worth_nothing_to_an_alert() {
+    let board = crate::lab::board(Clock::system());
+    let venue = VenueId::parse("somewhere").unwrap();
+    let cached = market::Flags::NONE.with(market::Flag::Cached);
+    board.apply(&venue, &[market::Tick { flags: cached, ..tick(Clock::system(), "101") }]);
+    assert_eq!(board.answer(&pair()).unwrap().rate.state, RateState::Fresh);
+    assert_eq!(alerts::value_now(&board, &pair()), None);
+    board.apply(&venue, &[tick(Clock::system(), "102")]);
+    assert_eq!(alerts::value_now(&board, &pair()), Some(price("102")));
+}
+
 /// F12: a jump that only one venue shows holds the alert until it is confirmed.
 #[tokio::test]
 async fn f12_a_suspect_jump_waits_for_its_confirmation() {
