@@ -19,7 +19,7 @@ use hyper::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{collections::HashMap, sync::Arc};
-use store::{Message, MessageFilter, Owner, Store, WebhookRow};
+use store::{AlertRow, Delivery, Owner, Store, WebhookRow};
 
 /// The most open alerts of one key.
 const ALERTS_MAX: usize = 10_000;
@@ -133,13 +133,16 @@ pub(crate) async fn show(
     let owner = Owner::Key(authorise(&server, &headers).await?.id).to_string();
     let id = alert_id(path)?;
     let store = server.store()?;
-    // Messages first: of one that is shown as sent, the alert knows too.
-    let filter = MessageFilter { alert_id: Some(id), ..MessageFilter::default() };
-    let messages = server.within(store.messages(&filter, MESSAGES_MAX)).await?;
-    let row = server.within(store.alert(id)).await?.filter(|row| row.owner == owner).ok_or(NO_ALERT)?;
+    let own = async || -> Result<AlertRow, Problem> {
+        server.within(store.alert(id)).await?.filter(|row| row.owner == owner).ok_or(NO_ALERT)
+    };
+    own().await?;
+    let deliveries = server.within(store.deliveries(id, MESSAGES_MAX)).await?;
+    // Read again, since of a message that is shown as sent the alert must know, too.
+    let row = own().await?;
     let webhooks = webhooks(&server, &owner).await?;
     let mut said = alerts::shown(&row, webhooks.get(&row.target));
-    said["messages"] = messages.iter().map(message).collect();
+    said["messages"] = deliveries.iter().map(message).collect();
     say::value(&said)
 }
 
@@ -223,9 +226,9 @@ async fn webhooks(server: &Server, owner: &str) -> Result<HashMap<String, Webhoo
     Ok(webhooks.into_iter().map(|hook| (alerts::Target::Webhook(hook.id).to_string(), hook)).collect())
 }
 
-fn message(message: &Message) -> Value {
+fn message(message: &Delivery) -> Value {
     json!({
-        "id": format!("msg_{}", message.id),
+        "id": format!("msg_{}", message.message_id),
         "fire_seq": message.fire_seq,
         "state": message.state.as_str(),
         "attempts": message.attempts,

@@ -11,8 +11,8 @@ macro_rules! alert_rows {
         use crate::notices::tell;
         use crate::$outbox::put;
         use crate::{
-            ALERTS_MAX, AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Fire,
-            NewAlert, StoreError,
+            ALERTS_MAX, AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Delivery,
+            Fire, MessageState, NewAlert, StoreError,
         };
         use async_trait::async_trait;
         use market::Timestamp;
@@ -36,6 +36,20 @@ macro_rules! alert_rows {
                 delivered_at: number(9).map(Timestamp::from_millis),
                 created_at: Timestamp::from_millis(number(10)?),
                 changed_at: Timestamp::from_millis(number(11)?),
+            })
+        }
+
+        fn delivery(row: &$row) -> Option<Delivery> {
+            let text = |at: usize| row.try_get::<Option<String>, _>(at).ok().flatten();
+            let number = |at: usize| row.try_get::<Option<i64>, _>(at).ok().flatten();
+            Some(Delivery {
+                message_id: number(0)?,
+                fire_seq: number(1)?,
+                state: MessageState::parse(&text(2)?)?,
+                attempts: number(3)?,
+                created_at: Timestamp::from_millis(number(4)?),
+                sent_at: number(5).map(Timestamp::from_millis),
+                last_error: text(6),
             })
         }
 
@@ -70,6 +84,12 @@ macro_rules! alert_rows {
             async fn alert(&self, id: i64) -> Result<Option<AlertRow>, StoreError> {
                 let row = self.read(sqlx::query(sql::ONE).bind(id).fetch_optional(&self.pool)).await?;
                 Ok(row.as_ref().and_then(alert))
+            }
+
+            async fn deliveries(&self, alert_id: i64, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+                let read = sqlx::query(sql::DELIVERIES).bind(alert_id).bind(limit.min(ALERTS_MAX) as i64);
+                let rows = self.read(read.fetch_all(&self.pool)).await?;
+                Ok(rows.iter().filter_map(delivery).collect())
             }
 
             async fn alerts_of(&self, owner: &str) -> Result<Vec<AlertRow>, StoreError> {

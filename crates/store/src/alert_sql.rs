@@ -21,6 +21,10 @@ pub(crate) const CLOSE_ALL: &str = "
     WHERE owner = $1 AND is_open = TRUE";
 
 pub(crate) const ONE: &str = concat!("SELECT ", columns!(), " FROM alert WHERE id = $1");
+// Of one alert and by its firings, as the index has it; a statement that fits other questions as well reads all messages.
+pub(crate) const DELIVERIES: &str = "
+    SELECT id, fire_seq, state, attempts, created_at, sent_at, last_error FROM outbox
+    WHERE alert_id = $1 ORDER BY fire_seq DESC LIMIT $2";
 pub(crate) const OF_OWNER: &str =
     concat!("SELECT ", columns!(), " FROM alert WHERE owner = $1 ORDER BY id LIMIT $2");
 pub(crate) const PAGE: &str = concat!(

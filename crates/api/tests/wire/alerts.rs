@@ -122,6 +122,7 @@ async fn what_did_not_arrive_is_shown_to_whom_it_concerns() {
     let message = &shown["messages"][0];
     assert_eq!((&message["state"], &message["attempts"]), (&json!("dead"), &json!(1)));
     assert_eq!(message["last_error"], "HTTP 410: it wants no more");
+    assert_eq!(desk.ask(2, "GET", "/api/v1/alerts/1", &Value::Null).await.status, 404, "another key's");
     desk.house.end().await;
 }
 

@@ -170,6 +170,15 @@ pub(crate) async fn firing_writes_the_alert_and_its_message_once(place: &dyn Pla
     assert_eq!(of, [(ids[0], 1), (ids[1], 1), (ids[0], 2)]);
     assert_eq!(messages[0].target, "chat:5");
     assert_eq!((messages[0].state, messages[0].not_before), (MessageState::Pending, at(3)));
+    // Of one alert, the newest first, and nobody else's.
+    let deliveries = store.deliveries(ids[0], 10).await.unwrap();
+    let seqs: Vec<_> = deliveries.iter().map(|one| (one.fire_seq, one.message_id, one.state)).collect();
+    assert_eq!(
+        seqs,
+        [(2, messages[2].id, MessageState::Pending), (1, messages[0].id, MessageState::Pending)]
+    );
+    assert_eq!(store.deliveries(ids[0], 1).await.unwrap(), deliveries[..1]);
+    assert_eq!(store.deliveries(ids[2], 10).await.unwrap(), []);
 }
 
 pub(crate) async fn of_two_engines_that_fire_the_same_alerts_one_fires_each(place: &dyn Place) {
