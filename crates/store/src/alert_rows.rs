@@ -95,7 +95,9 @@ macro_rules! alert_rows {
             async fn alerts_of(&self, owner: &str) -> Result<Vec<AlertRow>, StoreError> {
                 let read = sqlx::query(sql::OF_OWNER).bind(owner).bind(ALERTS_MAX as i64);
                 let rows = self.read(read.fetch_all(&self.pool)).await?;
-                Ok(rows.iter().filter_map(alert).collect())
+                let mut alerts: Vec<AlertRow> = rows.iter().filter_map(alert).collect();
+                alerts.sort_by_key(|alert| alert.id);
+                Ok(alerts)
             }
 
             async fn alerts_page(

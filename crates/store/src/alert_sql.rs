@@ -25,8 +25,9 @@ pub(crate) const ONE: &str = concat!("SELECT ", columns!(), " FROM alert WHERE i
 pub(crate) const DELIVERIES: &str = "
     SELECT id, fire_seq, state, attempts, created_at, sent_at, last_error FROM outbox
     WHERE alert_id = $1 ORDER BY fire_seq DESC LIMIT $2";
+// What can still fire comes first: the limits on open alerts are no higher than that of an answer.
 pub(crate) const OF_OWNER: &str =
-    concat!("SELECT ", columns!(), " FROM alert WHERE owner = $1 ORDER BY id LIMIT $2");
+    concat!("SELECT ", columns!(), " FROM alert WHERE owner = $1 ORDER BY is_open DESC, id DESC LIMIT $2");
 pub(crate) const PAGE: &str = concat!(
     "SELECT ",
     columns!(),

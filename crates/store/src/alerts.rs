@@ -167,7 +167,7 @@ pub trait Alerts: Send + Sync {
     async fn alert(&self, id: i64) -> Result<Option<AlertRow>, StoreError>;
     /// How an alert's firings were told, the newest first, at most `limit`.
     async fn deliveries(&self, alert_id: i64, limit: usize) -> Result<Vec<Delivery>, StoreError>;
-    /// An owner's alerts by id, closed ones too.
+    /// An owner's alerts by id, closed ones too; of more than [`ALERTS_MAX`] the oldest closed ones are left out.
     async fn alerts_of(&self, owner: &str) -> Result<Vec<AlertRow>, StoreError>;
     /// The next alerts by id, at most [`ALERTS_MAX`].
     async fn alerts_page(

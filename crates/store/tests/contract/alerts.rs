@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::task::Poll;
 use std::time::Duration;
 use store::{
-    AlertChange, AlertChanged, AlertProgress, AlertRow, Fire, MessageFilter, MessageState, NewAlert,
-    NewMessage, Outcome, Settlement, Store,
+    ALERTS_MAX, AlertChange, AlertChanged, AlertProgress, AlertRow, Fire, MessageFilter, MessageState,
+    NewAlert, NewMessage, Outcome, Settlement, Store,
 };
 use tokio::time::timeout;
 
@@ -136,6 +136,24 @@ pub(crate) async fn alerts_are_read_in_pages(place: &dyn Place) {
     let expect: Vec<i64> = (1..=100).filter(|id| *id != 50).collect();
     assert_eq!(seen, expect);
     assert_eq!(store.alerts_page(0, false, 1_000).await.unwrap().len(), 100);
+}
+
+/// Where an answer is full, what can still fire stands in it, and of the rest the newest.
+pub(crate) async fn of_too_many_alerts_the_open_and_the_newest_are_listed(place: &dyn Place) {
+    let store = open(place).await;
+    let first = add(&*store, "chat:5").await;
+    place
+        .foreign(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001)
+             INSERT INTO alert (owner, target, pair, spec, is_open)
+             SELECT 'chat:5', 'chat:5', 'BTC-USDT', '{}', FALSE FROM n",
+        )
+        .await;
+    let last = add(&*store, "chat:5").await;
+    let listed: Vec<i64> = store.alerts_of("chat:5").await.unwrap().iter().map(|row| row.id).collect();
+    assert_eq!(listed.len(), ALERTS_MAX);
+    assert_eq!((listed[0], listed[ALERTS_MAX - 1]), (first, last));
+    assert!(listed.is_sorted() && listed[1] == last - ALERTS_MAX as i64 + 2, "{}", listed[1]);
 }
 
 pub(crate) async fn firing_writes_the_alert_and_its_message_once(place: &dyn Place) {
