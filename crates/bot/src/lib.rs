@@ -43,6 +43,7 @@ mod texts;
 mod texts_en;
 mod texts_ru;
 mod tokens;
+mod undelivered;
 mod world;
 // The transport.
 mod broadcast;

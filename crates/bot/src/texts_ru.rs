@@ -159,6 +159,7 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     alerts_head: "Алерты {count}/{limit}, ближайшие сверху:",
     alerts_line: "№{id} {what_html} (осталось {away}){marks}",
     alerts_line_unknown: "№{id} {what_html}{marks}",
+    alerts_undelivered: "⚠️ Не доставлено: {count}, последнее — №{id}, {date}",
     alerts_empty: "Алертов пока нет. Пример: /alert ETH -5% 1ч",
     fired_above: "🔔 <b>{pair} выше {threshold}</b>",
     fired_below: "🔔 <b>{pair} ниже {threshold}</b>",
@@ -184,6 +185,8 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
     toast_already_armed: "Он и так взведён",
     toast_snoozed: "Помолчит час",
     toast_gone: "Этого алерта уже нет",
+    toast_sent_again: "Отправляю ещё раз",
+    toast_not_given_up: "Уже отправлено или удалено",
     toast_old_button: "Кнопка устарела. Спросите ещё раз.",
     toast_saved: "Сохранено",
     toast_limit: "Будет больше {limit} алертов. Удалите один: /alerts",
@@ -274,6 +277,7 @@ BTC · BTC USDT · сколько стоит эфир — просто напи�
 /reload — перечитать из базы строки, файлы площадок и правила пар
 /logs — последние строки журнала
 /version",
+    admin_given_up: "☠️ Не доставлено: {count}, последние:",
     admin_users: "Активных: {active}, на паузе: {paused}",
     admin_disabled: "⏸ {venue}: выключено — {rows}.",
     admin_enabled: "▶️ {venue}: включено — {rows}.",

@@ -26,6 +26,9 @@ impl Alerts for LateStore {
     async fn deliveries(&self, alert_id: i64, limit: usize) -> Result<Vec<Delivery>, StoreError> {
         self.opened()?.deliveries(alert_id, limit).await
     }
+    async fn undelivered(&self, owner: &str) -> Result<Vec<Delivery>, StoreError> {
+        self.opened()?.undelivered(owner).await
+    }
     async fn alerts_of(&self, owner: &str) -> Result<Vec<AlertRow>, StoreError> {
         self.opened()?.alerts_of(owner).await
     }

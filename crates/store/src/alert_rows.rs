@@ -43,6 +43,7 @@ macro_rules! alert_rows {
             let text = |at: usize| row.try_get::<Option<String>, _>(at).ok().flatten();
             let number = |at: usize| row.try_get::<Option<i64>, _>(at).ok().flatten();
             Some(Delivery {
+                alert_id: number(7)?,
                 message_id: number(0)?,
                 fire_seq: number(1)?,
                 state: MessageState::parse(&text(2)?)?,
@@ -88,6 +89,12 @@ macro_rules! alert_rows {
 
             async fn deliveries(&self, alert_id: i64, limit: usize) -> Result<Vec<Delivery>, StoreError> {
                 let read = sqlx::query(sql::DELIVERIES).bind(alert_id).bind(limit.min(ALERTS_MAX) as i64);
+                let rows = self.read(read.fetch_all(&self.pool)).await?;
+                Ok(rows.iter().filter_map(delivery).collect())
+            }
+
+            async fn undelivered(&self, owner: &str) -> Result<Vec<Delivery>, StoreError> {
+                let read = sqlx::query(sql::UNDELIVERED).bind(owner).bind(ALERTS_MAX as i64);
                 let rows = self.read(read.fetch_all(&self.pool)).await?;
                 Ok(rows.iter().filter_map(delivery).collect())
             }

@@ -124,6 +124,8 @@ pub struct Fire {
 /// How one firing was told, or waits to be: its message in the outbox, without what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
+    /// Which alert.
+    pub alert_id: i64,
     /// The message's number.
     pub message_id: i64,
     /// Which firing.
@@ -167,6 +169,8 @@ pub trait Alerts: Send + Sync {
     async fn alert(&self, id: i64) -> Result<Option<AlertRow>, StoreError>;
     /// How an alert's firings were told, the newest first, at most `limit`.
     async fn deliveries(&self, alert_id: i64, limit: usize) -> Result<Vec<Delivery>, StoreError>;
+    /// What fired of an owner's alerts and was given up, the newest first; at most [`ALERTS_MAX`].
+    async fn undelivered(&self, owner: &str) -> Result<Vec<Delivery>, StoreError>;
     /// An owner's alerts by id, closed ones too; of more than [`ALERTS_MAX`] the oldest closed ones are left out.
     async fn alerts_of(&self, owner: &str) -> Result<Vec<AlertRow>, StoreError>;
     /// The next alerts by id, at most [`ALERTS_MAX`].

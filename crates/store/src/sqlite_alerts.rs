@@ -15,7 +15,15 @@ mod tests {
     #[tokio::test]
     async fn no_answer_reads_a_whole_table() {
         let store = sqlite::open("sqlite::memory:", Seed::default()).await.unwrap();
-        for statement in [sql::ONE, sql::DELIVERIES, sql::OF_OWNER, sql::PAGE, sql::OPEN_OTHERS, sql::LOG] {
+        for statement in [
+            sql::ONE,
+            sql::DELIVERIES,
+            sql::UNDELIVERED,
+            sql::OF_OWNER,
+            sql::PAGE,
+            sql::OPEN_OTHERS,
+            sql::LOG,
+        ] {
             let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
             let plan = sqlx::query(explain).fetch_all(&store.pool).await.unwrap();
             let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();

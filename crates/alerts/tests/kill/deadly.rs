@@ -143,6 +143,9 @@ impl Alerts for Deadly {
     async fn alert(&self, id: i64) -> Result<Option<AlertRow>, StoreError> {
         self.store.alert(id).await
     }
+    async fn undelivered(&self, owner: &str) -> Result<Vec<Delivery>, StoreError> {
+        self.store.undelivered(owner).await
+    }
     async fn alerts_of(&self, owner: &str) -> Result<Vec<AlertRow>, StoreError> {
         self.store.alerts_of(owner).await
     }

@@ -3,10 +3,12 @@
 
 use crate::{
     harness::{ANN, BOSS, GROUP, IVAN, MEMBER},
+    market::BASE,
     parts::{first_html, memory, parts, pressed, said},
 };
 use bot::{Act, ChatKind, ChatRef, Conversation, ConversationParts, Said, Talk, What};
 use std::time::Duration;
+use store::{Fire, NewMessage, Outcome, Settlement};
 use tokio::time::Instant;
 
 /// G12: what is gone, too old or not ours gets a polite answer, and its buttons go.
@@ -73,6 +75,7 @@ async fn every_button_ends_its_waiting() {
         "z:1:l:0",
         "w:1:f",
         "y:1:l",
+        "D:1",
         "s:",
         "s:zone",
         "s:quiet",
@@ -213,6 +216,49 @@ async fn word_of_chats_is_kept() {
     talk.hear(now(What::Migrated { to: 77 })).await;
     assert_eq!(store.chat(ANN).await.unwrap(), None);
     assert!(store.chat(77).await.unwrap().is_some());
+}
+
+/// What was given up is said to its owner and to operators, and an operator has it sent once more.
+#[tokio::test]
+async fn what_was_given_up_is_shown_and_can_be_sent_again() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    let html = async |said: Said| first_html(&talk.hear(said).await);
+    assert!(!html(said(BOSS, "/admin")).await.contains("Given up"));
+    talk.hear(said(ANN, "/alert BTC above 70k")).await;
+    let row = store.alert(1).await.unwrap().unwrap();
+    let fire = Fire {
+        alert_id: 1,
+        revision: row.revision,
+        fire_seq: 0,
+        progress: row.progress,
+        is_open: false,
+        message: NewMessage::new("chat:1", "fired", "{}"),
+    };
+    store.fire(&[fire], BASE).await.unwrap();
+    let taken = store.take_messages("chat", 1, BASE).await.unwrap();
+    let outcome = Outcome::Dead { error: "no <such> chat".to_owned() };
+    store.settle_messages(&[Settlement { id: taken[0].id, attempts: 1, outcome }], BASE).await.unwrap();
+
+    let line = "⚠️ Not delivered: 1, the newest of #1, 14:05 UTC";
+    assert_eq!(html(said(ANN, "/alerts")).await.lines().nth(1), Some(line));
+    assert!(!html(said(MEMBER, "/alerts")).await.contains("Not delivered"));
+    let shown = html(said(BOSS, "/admin")).await;
+    let given_up = "☠️ Given up: 1, the newest:\n1 · chat:1 · 14:05 UTC: no &lt;such&gt; chat";
+    assert!(shown.ends_with(given_up), "{shown}");
+
+    let toast =
+        |text: &str| Act::Toast { callback_id: "c".to_owned(), text: Some(text.to_owned()), is_alert: false };
+    let refused = talk.hear(pressed(ANN, "D:1", Some(5))).await;
+    assert_eq!(refused, [toast("This command is for the operator of the bot.")]);
+    assert_eq!(store.undelivered("chat:1").await.unwrap().len(), 1);
+    let acts = talk.hear(pressed(BOSS, "D:1", Some(5))).await;
+    assert_eq!(acts[0], toast("On its way once more"));
+    assert!(matches!(&acts[1], Act::Edit { html, .. } if !html.contains("Given up")), "{acts:?}");
+    let again = store.take_messages("chat", 1, BASE.plus_millis(60_000)).await.unwrap();
+    assert!(again[0].is_repeat, "nobody knows whether it arrived: it says so");
+    assert_eq!(talk.hear(pressed(BOSS, "D:1", None)).await, [toast("It was sent, or is forgotten")]);
+    assert!(!html(said(ANN, "/alerts")).await.contains("Not delivered"));
 }
 
 /// `/reload`: whoever follows the rows reads them again, though nobody told of a change; an operator's alone.

@@ -197,6 +197,16 @@ pub(crate) async fn firing_writes_the_alert_and_its_message_once(place: &dyn Pla
     );
     assert_eq!(store.deliveries(ids[0], 1).await.unwrap(), deliveries[..1]);
     assert_eq!(store.deliveries(ids[2], 10).await.unwrap(), []);
+    // What was given up is shown to its owner, until it is sent once more.
+    let taken = store.take_messages("chat", 1, at(6)).await.unwrap();
+    let outcome = Outcome::Dead { error: "why".into() };
+    store.settle_messages(&[Settlement { id: taken[0].id, attempts: 1, outcome }], at(7)).await.unwrap();
+    let undelivered = store.undelivered("chat:5").await.unwrap();
+    assert_eq!((undelivered.len(), undelivered[0].alert_id, undelivered[0].fire_seq), (1, ids[0], 1));
+    assert_eq!(undelivered[0].last_error.as_deref(), Some("why"));
+    assert_eq!(store.undelivered("chat:6").await.unwrap(), []);
+    assert!(store.revive_message(taken[0].id, at(8)).await.unwrap());
+    assert_eq!(store.undelivered("chat:5").await.unwrap(), []);
 }
 
 pub(crate) async fn of_two_engines_that_fire_the_same_alerts_one_fires_each(place: &dyn Place) {
