@@ -535,6 +535,7 @@ macro_rules! contract {
             a_chat_with_a_new_number_keeps_everything
             subscriptions_are_due_and_advance_with_their_message
             small_values_are_kept_by_name
+            a_webhook_that_was_asked_for_again_is_kept
             webhooks_are_one_per_owner_and_address_and_keep_their_secret
         }
     )*};
