@@ -28,7 +28,7 @@ mod window;
 mod write;
 
 pub use alert::{Alert, AlertError};
-pub use ask::{KeepError, Kept, MEMBERS, Wish, check_url, keep, shown};
+pub use ask::{KeepError, Kept, MEMBERS, Wish, check_url, keep, shown, unasked_venue};
 pub use book::{Book, Expired, Fired, Need, Seen};
 pub use firing::{Firing, Offline};
 pub use outbox::{Sender, Sending, send_outbox};

@@ -71,12 +71,14 @@ fn see_venues(watch: &Watch) {
     let known: BTreeMap<&VenueId, _> = views.iter().map(|view| (&view.status.venue, view)).collect();
     let now = watch.parts.clock.now();
     for venue in &waited_for {
-        let Some(view) = known.get(venue) else { continue };
-        let connections = &view.status.connections;
-        // One without connections is not asked for anything: that is no failure of it.
-        if view.unknown || !connections.is_empty() {
-            let is_live = connections.iter().any(|c| c.state == ConnectionState::Live);
-            watch.with(|book| book.see_venue(venue, view.unknown || !is_live, now));
-        }
+        let is_down = match known.get(venue) {
+            // Nobody has spoken of it since we are here: whoever asks it is away, too.
+            None => true,
+            Some(view) if view.unknown => true,
+            // One without connections is not asked for anything: that is no failure of it.
+            Some(view) if view.status.connections.is_empty() => continue,
+            Some(view) => !view.status.connections.iter().any(|c| c.state == ConnectionState::Live),
+        };
+        watch.with(|book| book.see_venue(venue, is_down, now));
     }
 }

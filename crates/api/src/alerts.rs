@@ -57,6 +57,11 @@ pub(crate) async fn add(
         return Err(Problem::BadRequest("webhook: missing; write {\"url\": \"https://…\"}".into()));
     }
     let store = server.store()?;
+    if let Some(venue) = server.within(alerts::unasked_venue(store, &spec)).await? {
+        return Err(Problem::BadRequest(format!(
+            "venue: no row of trade_info names {venue}; GET /api/v1/venues lists those there are"
+        )));
+    }
     let preview = json!({"days": PREVIEW_DAYS, "count": preview(&server, store, &spec).await});
     let (Some(webhook), false) = (webhook, is_dry_run) else {
         let mut said = serde_json::to_value(&spec).map_err(|_| Problem::Internal)?;

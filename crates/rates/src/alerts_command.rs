@@ -71,6 +71,10 @@ async fn add_to(
     chat: Option<Target>,
 ) -> Outcome {
     let now = Clock::system().now();
+    if let Some(venue) = alerts::unasked_venue(&**store, &spec).await.map_err(Failure::store)? {
+        let text = format!("no row of trade_info names the venue {venue}; see rates venues list");
+        return Err(Failure::say(Exit::Usage, text));
+    }
     let preview = alerts::preview_days(&**store, &spec, PREVIEW_DAYS, now).await.map_err(Failure::store)?;
     let preview = json!({"days": PREVIEW_DAYS, "count": preview.map(|preview| preview.count)});
     let value = value_now(&args.server.url, &spec).await;
