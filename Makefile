@@ -18,7 +18,7 @@ soak:           ## the same tests at the counts that are promised: ten minutes o
 check:          ## what CI runs
 	.ci/run
 
-bench:          ## how fast and how small: about nine minutes after the build; see docs/performance.md
+bench:          ## how fast and how small: about twelve minutes after the build; see docs/performance.md
 	cargo build --release --locked -p rates -p bench
 	cargo bench --locked -p venue --bench decode --no-run
 	$${CARGO_TARGET_DIR:-target}/release/bench

@@ -1,7 +1,7 @@
 //! The role's part that watches: alerts from the store, rates from the board, what fires into the outbox.
 //! It must not know who is told, nor how.
 
-use crate::{Alert, Book, history, rows, see, write};
+use crate::{Alert, Book, history, rows, see, wait::growing, write};
 use board::Board;
 use clock::Clock;
 use parking_lot::Mutex;
@@ -120,6 +120,5 @@ impl Watch {
 
 /// A wait that grows with every failure, up to five seconds, each shortened by chance.
 pub(crate) fn wait_after(failures: u32) -> Duration {
-    let full = (100u64 << failures.min(6)).min(5_000);
-    Duration::from_millis(full / 2 + fastrand::u64(0..=full / 2))
+    growing(Duration::from_millis(200), Duration::from_secs(5), failures)
 }

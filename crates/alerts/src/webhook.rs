@@ -4,9 +4,10 @@
 //! What is sent: `{"v":1,"id":"…","kind":"fired","repeat":false,"created_at":…,"data":{…}}`, where `data` is the message's
 //! body (for `fired` a [`crate::Firing`]). `id`, also in the header `webhook-id`, is the same however often the message is
 //! sent: a receiver that remembers it hears everything once. `repeat` says that an earlier attempt may have arrived.
-//! Any 2xx is an answer; 410 ends it; everything else is tried again, first after seconds, then hourly, for a day.
+//! Any 2xx is an answer; 410 and an address that leads inwards by itself end it; everything else, a name that leads inwards
+//! too, is tried again, first after seconds, then hourly, for a day.
 
-use crate::{Sender, Target, signature};
+use crate::{Sender, Start, Target, ask::check_url, signature, wait::growing};
 use async_trait::async_trait;
 use clock::Clock;
 use guard::{Answer, Ask, Client, FetchError, Guard, Resolver};
@@ -64,6 +65,7 @@ const TROUBLE_MS: i64 = 5_000;
 /// Carries messages to webhooks.
 pub struct WebhookSender {
     webhooks: Arc<dyn Webhooks>,
+    guard: Guard,
     client: Client,
     clock: Clock,
     settings: WebhookSettings,
@@ -81,9 +83,6 @@ struct Envelope<'a> {
 }
 
 impl WebhookSender {
-    /// The most bytes of an address that is taken.
-    pub const URL_BYTES_MAX: usize = 2_000;
-
     /// A sender behind a guard of its own.
     pub fn new(
         webhooks: Arc<dyn Webhooks>,
@@ -92,8 +91,8 @@ impl WebhookSender {
         resolver: Arc<dyn Resolver>,
     ) -> Result<WebhookSender, WebhookError> {
         let guard = Guard::new(&settings.allow_private, resolver, settings.timeout);
-        let client = Client::new(guard, clock, guard::tls()?)?;
-        Ok(WebhookSender { webhooks, client, clock, settings })
+        let client = Client::new(guard.clone(), clock, guard::tls()?)?;
+        Ok(WebhookSender { webhooks, guard, client, clock, settings })
     }
 
     async fn post(&self, webhook: &WebhookRow, message: &Message) -> Outcome {
@@ -156,7 +155,8 @@ impl WebhookSender {
         // Never with the address: it may be a secret.
         let said = error.to_string();
         match error {
-            FetchError::Blocked(_) | FetchError::Request(_) => Outcome::Dead { error: said },
+            FetchError::Request(_) => Outcome::Dead { error: said },
+            // The address itself was judged before: its name leads inwards now, and need not for ever.
             error if error.is_unsent() => Outcome::Retry { at: self.retry_at(message), error: said },
             _ => Outcome::Ambiguous { at: self.retry_at(message), error: said },
         }
@@ -176,19 +176,18 @@ impl WebhookSender {
     }
 
     fn retry_at(&self, message: &Message) -> Timestamp {
-        let doublings = u32::try_from(message.attempts.clamp(1, 20) - 1).unwrap_or(0);
-        let wait = self.settings.retry_first.saturating_mul(2u32.saturating_pow(doublings));
-        let wait_ms = u64::try_from(wait.min(self.settings.retry_max).as_millis()).unwrap_or(u64::MAX);
-        let jittered = wait_ms / 2 + fastrand::u64(0..=wait_ms / 2);
-        self.clock.now().plus_millis(i64::try_from(jittered).unwrap_or(i64::MAX))
+        let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
+        let wait = growing(self.settings.retry_first, self.settings.retry_max, attempts);
+        self.clock.now().plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
     }
 }
 
 #[async_trait]
 impl Sender for WebhookSender {
-    async fn send(&self, group: &[Message]) -> Vec<Outcome> {
+    async fn send(&self, group: &[Message], start: &Start) -> Vec<Outcome> {
         let all = |outcome: Outcome| vec![outcome; group.len()];
-        let Some(Ok(Target::Webhook(id))) = group.first().map(|message| message.target.parse()) else {
+        let Some(message) = group.first() else { return Vec::new() };
+        let Ok(Target::Webhook(id)) = message.target.parse() else {
             return all(Outcome::Dead { error: "the target is no webhook".to_owned() });
         };
         let webhook = match self.webhooks.webhook(id).await {
@@ -196,20 +195,12 @@ impl Sender for WebhookSender {
             Ok(None) => return all(Outcome::Dead { error: "the webhook is gone".to_owned() }),
             Err(_) => return all(Outcome::NotNow { at: self.clock.now().plus_millis(TROUBLE_MS) }),
         };
-        let mut outcomes = Vec::with_capacity(group.len());
-        for message in group {
-            let outcome = self.post(&webhook, message).await;
-            // What comes after a message that waits keeps its order.
-            let waits_until = match &outcome {
-                Outcome::Retry { at, .. } | Outcome::Ambiguous { at, .. } => Some(*at),
-                _ => None,
-            };
-            outcomes.push(outcome);
-            if let Some(at) = waits_until {
-                outcomes.resize(group.len(), Outcome::NotNow { at });
-                break;
-            }
+        if let Err(error) = check_url(&self.guard, &webhook.url) {
+            return all(Outcome::Dead { error });
         }
-        outcomes
+        if !start.first(1).await {
+            return Vec::new();
+        }
+        vec![self.post(&webhook, message).await]
     }
 }

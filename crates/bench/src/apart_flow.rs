@@ -166,8 +166,8 @@ impl Broker for Counting {
         self.inner.publish_status(status);
     }
 
-    fn publish_rate(&self, pair: &Pair, body: Bytes) {
-        self.inner.publish_rate(pair, body);
+    fn publish_rate(&self, pair: &Pair, body: Bytes, until: Instant) {
+        self.inner.publish_rate(pair, body, until);
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BrokerError> {

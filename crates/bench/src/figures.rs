@@ -1,7 +1,7 @@
 //! Rows of the last table, medians and percentiles.
 //! It must not know what is measured.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// How many times everything is measured.
 pub const ROUNDS: usize = 5;
@@ -117,6 +117,33 @@ impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(0);
         write!(f, "{:.digits$} ({:.digits$}-{:.digits$})", self.median, self.least, self.most)
+    }
+}
+
+/// How long each of many took.
+#[derive(Debug, Clone)]
+pub struct Times(Vec<Duration>);
+
+impl Times {
+    /// Of these.
+    pub fn of(times: impl IntoIterator<Item = Duration>) -> Times {
+        let mut all: Vec<Duration> = times.into_iter().collect();
+        all.sort_unstable();
+        Times(all)
+    }
+
+    /// A percentile, in milliseconds; 100 is the worst.
+    pub fn ms(&self, percent: f64) -> f64 {
+        let last = self.0.len().saturating_sub(1);
+        let index = (last as f64 * percent / 100.0).round() as usize;
+        self.0.get(index).map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (middle, most, worst) = (self.ms(50.0), self.ms(95.0), self.ms(100.0));
+        write!(f, "p50 {middle:.1}, p95 {most:.1}, worst {worst:.1} ms of {}", self.0.len())
     }
 }
 

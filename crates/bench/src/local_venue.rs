@@ -136,8 +136,13 @@ pub const NUMBER_DIGITS: usize = 9;
 
 /// A tick whose price carries its number.
 pub fn frame(symbol: &str, number: u64, now_ms: i64) -> String {
+    frame_at(&format!("{WHOLE}{number:0NUMBER_DIGITS$}"), symbol, number, now_ms)
+}
+
+/// A tick with this price.
+pub fn frame_at(price: &str, symbol: &str, number: u64, now_ms: i64) -> String {
     format!(
-        r#"{{"e":"tick","s":"{symbol}","t":{now_ms},"n":{number},"p":"{WHOLE}{number:0NUMBER_DIGITS$}","b":"49999.75","B":"1.25000000","a":"50001.25","A":"0.75000000","v":"21034.55000000"}}"#
+        r#"{{"e":"tick","s":"{symbol}","t":{now_ms},"n":{number},"p":"{price}","b":"49999.75","B":"1.25000000","a":"50001.25","A":"0.75000000","v":"21034.55000000"}}"#
     )
 }
 

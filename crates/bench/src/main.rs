@@ -15,6 +15,11 @@ mod apart_latency;
 mod apart_reads;
 mod bare;
 mod bare_amqp;
+mod bot;
+mod bot_alerts;
+mod bot_broadcast;
+mod bot_fill;
+mod bot_world;
 mod decode;
 mod figures;
 mod http;
@@ -36,7 +41,7 @@ use machine::Machine;
 use std::process::ExitCode;
 
 /// What can be named on the command line; without a name all run, in this order.
-const ALL: [&str; 8] = ["size", "decode", "alerts", "read", "latency", "pairs", "venues", "apart"];
+const ALL: [&str; 9] = ["size", "decode", "alerts", "read", "latency", "pairs", "venues", "apart", "bot"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -92,6 +97,7 @@ async fn measure(names: &[String]) -> anyhow::Result<bool> {
             "read" => read::run(&machine, &mut table).await,
             "latency" => latency::run(&machine, &mut table).await,
             "pairs" => pairs::run(&machine, &mut table).await,
+            "bot" => Box::pin(bot::run(&machine, &mut table)).await,
             "apart" => Box::pin(apart::run(&machine, &mut table)).await,
             _ => venues::run(&machine, &mut table).await,
         };

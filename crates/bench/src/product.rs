@@ -58,6 +58,17 @@ impl Product {
         pairs: &[String],
         more: &[&str],
     ) -> anyhow::Result<Product> {
+        Box::pin(Product::start_filled(words, files, pairs, more, async |_| Ok(()))).await
+    }
+
+    /// The same on a store that is filled before: `fill` is given its URL while nobody has it open.
+    pub async fn start_filled(
+        words: impl Fn(&str) -> Vec<String>,
+        files: &[(String, String)],
+        pairs: &[String],
+        more: &[&str],
+        fill: impl AsyncFnOnce(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Product> {
         let dir = Folder::new()?;
         let venues = dir.path().join("venues");
         std::fs::create_dir(&venues)?;
@@ -65,6 +76,7 @@ impl Product {
             std::fs::write(venues.join(format!("{name}.toml")), text)?;
         }
         let store = store_with(dir.path(), files, pairs).await?;
+        fill(&store).await?;
         let venues = venues.to_string_lossy().into_owned();
         Product::run(words, dir, store, &[&["--venues-dir", &venues][..], more].concat()).await
     }
@@ -92,6 +104,11 @@ impl Product {
         let address = process.address().await?;
         http::get_until_ok(address, "/livez", Duration::from_secs(20)).await?;
         Ok(Product { process, address, serving_after: started.elapsed(), started, store, _dir: dir })
+    }
+
+    /// Where its store is.
+    pub fn store_url(&self) -> &str {
+        &self.store
     }
 
     /// Waits until it answers for that target.

@@ -29,10 +29,18 @@ pub async fn follow(
     let board = Board::new(clock, options);
     let mut said = Said::default();
     if !warm(&board, &*cache, &mut said).await {
-        tokio::spawn(warm_later(board.clone(), cache, said, stop.clone()));
+        let (board, stop) = (board.clone(), stop.clone());
+        tokio::spawn(async move {
+            again::after_panic("warming the board", || warm_later(&board, &*cache, said.clone(), &stop))
+                .await;
+        });
     }
-    tokio::spawn(time(board.clone(), stop.clone()));
-    tokio::spawn(read(board.clone(), broker, stop));
+    let (timed, until) = (board.clone(), stop.clone());
+    tokio::spawn(async move { again::after_panic("the board's timer", || time(&timed, &until)).await });
+    let reading = board.clone();
+    tokio::spawn(async move {
+        again::after_panic("the board's reader", || read(&reading, &*broker, &stop)).await;
+    });
     board
 }
 
@@ -67,12 +75,12 @@ async fn warm(board: &Board, cache: &dyn Cache, said: &mut Said) -> bool {
 }
 
 /// Old ticks never overwrite new ones, so it is never too late to be warmed.
-async fn warm_later(board: Arc<Board>, cache: Arc<dyn Cache>, mut said: Said, stop: CancellationToken) {
+async fn warm_later(board: &Board, cache: &dyn Cache, mut said: Said, stop: &CancellationToken) {
     let mut backoff = Backoff::default();
     let again = async {
         loop {
             tokio::time::sleep(backoff.next()).await;
-            if warm(&board, &*cache, &mut said).await {
+            if warm(board, cache, &mut said).await {
                 return;
             }
         }
@@ -80,7 +88,7 @@ async fn warm_later(board: Arc<Board>, cache: Arc<dyn Cache>, mut said: Said, st
     stop.run_until_cancelled(again).await;
 }
 
-async fn time(board: Arc<Board>, stop: CancellationToken) {
+async fn time(board: &Board, stop: &CancellationToken) {
     let mut timer = tokio::time::interval(TIMER);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     while stop.run_until_cancelled(timer.tick()).await.is_some() {
@@ -88,13 +96,13 @@ async fn time(board: Arc<Board>, stop: CancellationToken) {
     }
 }
 
-async fn read(board: Arc<Board>, broker: Arc<dyn Broker>, stop: CancellationToken) {
+async fn read(board: &Board, broker: &dyn Broker, stop: &CancellationToken) {
     let (mut backoff, mut said) = (Backoff::default(), Said::default());
     let for_ever = async {
         loop {
             match tokio::time::timeout(SUBSCRIBE_WAIT, broker.subscribe()).await {
                 Ok(Ok(mut subscription)) => {
-                    if deliver(&board, &mut *subscription).await {
+                    if deliver(board, &mut *subscription).await {
                         (backoff, said) = (Backoff::default(), Said::default());
                     }
                     if said.is_news(&"ended") {
@@ -136,7 +144,7 @@ async fn deliver(board: &Board, subscription: &mut dyn Subscription) -> bool {
 }
 
 /// What was wrong last: a trouble that goes on is said once per change, not at every attempt.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Said(Option<String>);
 
 impl Said {

@@ -208,14 +208,14 @@ fn both(one: &VenueStatus, other: &VenueStatus) -> VenueStatus {
     let mut rows: BTreeMap<i64, &RowStatus> = BTreeMap::new();
     for row in one.rows.iter().chain(&other.rows) {
         let held = rows.entry(row.id).or_insert(row);
-        if rank(row.state) < rank(held.state) {
+        if row.state.rank() < held.state.rank() {
             *held = row;
         }
     }
     let mut pairs: BTreeMap<&market::Pair, &PairStatus> = BTreeMap::new();
     for pair in one.pairs.iter().chain(&other.pairs) {
         let held = pairs.entry(&pair.pair).or_insert(pair);
-        if rank(pair.state) < rank(held.state) {
+        if pair.state.rank() < held.state.rank() {
             *held = pair;
         }
     }
@@ -227,18 +227,5 @@ fn both(one: &VenueStatus, other: &VenueStatus) -> VenueStatus {
         connections: one.connections.iter().chain(&other.connections).cloned().collect(),
         rows: rows.into_values().cloned().collect(),
         pairs: pairs.into_values().cloned().collect(),
-    }
-}
-
-fn rank(state: PairState) -> u8 {
-    match state {
-        PairState::Live => 0,
-        PairState::Waiting => 1,
-        PairState::Stale => 2,
-        PairState::NoData => 3,
-        PairState::Delisted => 4,
-        PairState::BlockedAddress => 5,
-        PairState::Invalid => 6,
-        PairState::Disabled => 7,
     }
 }

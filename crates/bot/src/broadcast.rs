@@ -5,25 +5,35 @@ use crate::HouseError;
 use clock::Clock;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
-use store::{MessageState, NewMessage, PRIORITY_BULK, Store, StoreError};
+use store::{NewMessage, PRIORITY_BULK, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Chats of one page.
 const PAGE: usize = 200;
 
-/// No further page while so many messages wait: a broadcast is never far ahead of what can be sent.
+/// No further page while so many messages of broadcasts are due: one is never far ahead of what can be sent. What waits
+/// for the end of quiet hours, or for a chat that is paused, is not due.
 const WAITING_MAX: i64 = 400;
 
 /// How often it is looked whether there is room, or a broadcast of an earlier process.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// The kind of its messages; their body is `{"v":1,"html":…}`.
-const KIND: &str = "broadcast";
-
 /// Where the progress lies among the bot's values.
 const STATE: &str = "broadcast";
+
+/// A text to everybody: the body of its rows in the outbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Announced {
+    /// The version of this shape: 1.
+    v: u32,
+    pub(crate) html: String,
+}
+
+impl Announced {
+    pub(crate) const KIND: &'static str = "broadcast";
+}
 
 /// How far a broadcast is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,11 +96,7 @@ impl Broadcasts {
             self.store.put_bot_value(STATE, None).await?;
             return Ok(false);
         };
-        let depth = self.store.outbox_depth().await?;
-        let waits = depth.iter().filter(|depth| {
-            depth.channel == "chat" && matches!(depth.state, MessageState::Pending | MessageState::Ambiguous)
-        });
-        if waits.map(|depth| depth.count).sum::<i64>() >= WAITING_MAX {
+        if self.store.messages_due("chat", PRIORITY_BULK, self.clock.now()).await? >= WAITING_MAX {
             return Ok(true);
         }
         let chats = self.store.chats_page(progress.after, true, PAGE).await?;
@@ -101,10 +107,10 @@ impl Broadcasts {
         };
         progress.after = last.id;
         progress.written += chats.len() as u64;
-        let body = serde_json::json!({"v": 1, "html": progress.html}).to_string();
+        let body = text(&Announced { v: 1, html: progress.html.clone() });
         let message = |id: i64| NewMessage {
             priority: PRIORITY_BULK,
-            ..NewMessage::new(format!("chat:{id}"), KIND, body.clone())
+            ..NewMessage::new(format!("chat:{id}"), Announced::KIND, body.clone())
         };
         let messages: Vec<_> = chats.iter().map(|chat| message(chat.id)).collect();
         self.store.put_messages(&messages, Some((STATE, &text(&progress))), self.clock.now()).await?;
@@ -112,6 +118,6 @@ impl Broadcasts {
     }
 }
 
-fn text(progress: &Progress) -> String {
-    serde_json::to_string(progress).unwrap_or_default()
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

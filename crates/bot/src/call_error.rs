@@ -48,6 +48,13 @@ pub enum CallError {
     /// Nothing was sent: no connection.
     #[error("no connection to the Bot API")]
     NotReached(#[source] reqwest::Error),
+    /// 500, 502, 503: it was sent, and Telegram, or the gateway before it, says that it could not be done. Nobody can
+    /// prove that, so what is sent again says that it may be a repeat.
+    #[error("not done by the Bot API: {reason}")]
+    NotDone {
+        /// Its words.
+        reason: String,
+    },
     /// It was sent, and may have been done: no answer came, or none that can be read.
     #[error("no answer from the Bot API: {reason}")]
     Unsure {
@@ -65,7 +72,22 @@ pub enum CallError {
 impl CallError {
     /// Whether the same call may succeed later. Of [`CallError::Unsure`] it may have succeeded already.
     pub fn is_transient(&self) -> bool {
-        matches!(self, CallError::TooMany(_) | CallError::NotReached(_) | CallError::Unsure { .. })
+        self.is_undone() || matches!(self, CallError::Unsure { .. })
+    }
+
+    /// Whether the same call may succeed later and was not done, as far as anybody knows.
+    pub(crate) fn is_undone(&self) -> bool {
+        matches!(self, CallError::TooMany(_) | CallError::NotReached(_) | CallError::NotDone { .. })
+    }
+
+    /// What an answer with this status says that is none of the Bot API, or one of 500 and more. 504 says that somebody
+    /// behind the gateway took it and did not answer in time.
+    pub(crate) fn of_status(code: u64, said: &str) -> CallError {
+        let reason = format!("{code} {said}");
+        match code {
+            500 | 502 | 503 => CallError::NotDone { reason },
+            _ => CallError::Unsure { reason, source: None },
+        }
     }
 
     /// Whether nothing can reach this chat until somebody there does something.
@@ -88,6 +110,7 @@ impl CallError {
             CallError::BadToken(_) => "bad_token",
             CallError::Refused { .. } | CallError::Unwritable(_) => "refused",
             CallError::NotReached(_) => "not_reached",
+            CallError::NotDone { .. } => "not_done",
             CallError::Unsure { .. } => "unsure",
         }
     }
@@ -169,7 +192,7 @@ impl From<Refusal> for CallError {
             }
             400 if begins(NO_CHAT) => CallError::NoChat(description),
             400 if begins(TOO_LATE) => CallError::TooLate(description),
-            500.. => CallError::Unsure { reason: format!("{code} {description}"), source: None },
+            500.. => CallError::of_status(code, &description),
             _ => CallError::Refused { code, description },
         }
     }
@@ -196,7 +219,9 @@ mod tests {
             (401, "Unauthorized", "bad_token"),
             (404, "Not Found", "bad_token"),
             (409, "Conflict: terminated by other getUpdates request", "conflict"),
-            (502, "Bad Gateway", "unsure"),
+            (500, "Internal Server Error", "not_done"),
+            (502, "Bad Gateway", "not_done"),
+            (504, "Gateway Timeout", "unsure"),
         ] {
             let parameters = Parameters::default();
             let refusal = Refusal { error_code: code, description: description.to_owned(), parameters };

@@ -194,7 +194,7 @@ async fn read<R: DeserializeOwned>(mut response: Response) -> Result<R, CallErro
         }
         body.extend_from_slice(&chunk);
     }
-    let unreadable = || CallError::Unsure { reason: format!("status {status}, not readable"), source: None };
+    let unreadable = || CallError::of_status(status.as_u16().into(), "not readable");
     let answer: Answer<'_> = serde_json::from_slice(&body).map_err(|_| unreadable())?;
     if !answer.ok {
         let refusal: Refusal = serde_json::from_slice(&body).map_err(|_| unreadable())?;

@@ -72,6 +72,19 @@ impl Conversation {
         }
     }
 
+    /// Not every way out of a pause is told by Telegram, or told while the store listens: rights given back in a group, an
+    /// unblocking while the store was away. What is answered there then ends it.
+    fn resuming(&self, said: &Said, mut acts: Vec<Act>) -> Vec<Act> {
+        if let Some(chat) = said.chat
+            && !acts.is_empty()
+            && self.world.is_paused(chat.id)
+        {
+            self.world.forget(chat.id);
+            acts.push(Act::Resume);
+        }
+        acts
+    }
+
     /// Keeps what the store has of a chat in step with what Telegram says about it.
     async fn note(&self, said: &Said) -> Vec<Act> {
         let Some(chat) = said.chat else { return Vec::new() };
@@ -102,9 +115,12 @@ impl Conversation {
 impl Talk for Conversation {
     async fn hear(&self, said: Said) -> Vec<Act> {
         match &said.what {
-            What::Text { text, is_reply_to_us, .. } => self.text(&said, text, *is_reply_to_us).await,
+            What::Text { text, is_reply_to_us, .. } => {
+                self.resuming(&said, self.text(&said, text, *is_reply_to_us).await)
+            }
             What::Button { callback_id, data, message_id } => {
-                self.button(&said, &Press { callback_id, message_id: *message_id }, data).await
+                let press = Press { callback_id, message_id: *message_id };
+                self.resuming(&said, self.button(&said, &press, data).await)
             }
             What::Inline { query_id, query } => inline::inline(&self.world, &said, query_id, query).await,
             What::Joined => {

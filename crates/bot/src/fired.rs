@@ -1,8 +1,9 @@
-//! Messages of the outbox in a chat's language: alerts that fired, and subscriptions.
+//! Messages of the outbox in a chat's language: alerts that fired, subscriptions, and what the operator says to all.
 //! It must not know how they are sent, nor touch the store: a sender asks for them while it sends.
 
 use crate::{
     Keyboard, Language, Told,
+    broadcast::Announced,
     card::View,
     chats::{Setting, pair_name},
     day::Day,
@@ -57,6 +58,10 @@ impl World {
         let mut told = match message.kind.as_str() {
             Firing::KIND => view.fired(&Firing::from_json(&message.body).ok()?),
             Subscribed::KIND => view.subscribed(&serde_json::from_str(&message.body).ok()?),
+            Announced::KIND => {
+                let Announced { html, .. } = serde_json::from_str(&message.body).ok()?;
+                Told { html, keyboard: Keyboard::new() }
+            }
             _ => return None,
         };
         if message.is_repeat {

@@ -1,7 +1,7 @@
 //! Buttons: what each says to us when it is pressed, in at most 64 bytes.
 //! It must not know what is done about it.
 
-use crate::{Key, KeyDoes, Keyboard};
+use crate::{Key, Keyboard};
 
 /// Telegram's limit for what a button holds.
 const DATA_MAX: usize = 64;
@@ -10,7 +10,7 @@ const DATA_MAX: usize = 64;
 pub(crate) fn key(label: impl Into<String>, data: impl Into<String>) -> Option<Key> {
     let (label, data) = (label.into(), data.into());
     let fits = !data.is_empty() && data.len() <= DATA_MAX;
-    fits.then_some(Key { label, does: KeyDoes::Say(data) })
+    fits.then_some(Key { label, says: data })
 }
 
 /// A button that says a text as if it had been typed.

@@ -29,12 +29,6 @@ impl Language {
         if first.eq_ignore_ascii_case("ru") { Language::Ru } else { Language::En }
     }
 
-    /// The language a text is written in, as far as its letters tell.
-    pub fn of_text(text: &str) -> Language {
-        let is_cyrillic = |c: char| ('\u{400}'..='\u{4ff}').contains(&c);
-        if text.chars().any(is_cyrillic) { Language::Ru } else { Language::En }
-    }
-
     /// The other one.
     #[must_use]
     pub fn other(self) -> Language {

@@ -7,6 +7,8 @@ use crate::{
     split::{self, CAPTION_UNITS_MAX, MESSAGE_UNITS_MAX},
     throttle::Class,
 };
+use alerts::wait::growing;
+use clock::Clock;
 use std::{sync::Arc, time::Duration};
 use store::Store;
 
@@ -24,14 +26,26 @@ const WAIT_MAX: Duration = Duration::from_secs(8);
 pub(crate) struct Performer {
     pub(crate) client: Client,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
 }
 
 impl Performer {
     /// Does the acts that follow from what was said, in their order; stops where the chat is out of reach.
     pub(crate) async fn perform(&self, said: &Said, acts: Vec<Act>) {
         let mut chat = said.chat;
+        let mut has_arrived = false;
         for act in acts {
-            let Err(error) = self.act(&mut chat, &act).await else { continue };
+            if act == Act::Resume {
+                if has_arrived && let Some(chat) = chat {
+                    self.resume(chat.id).await;
+                }
+                continue;
+            }
+            let Err(error) = self.act(&mut chat, &act).await else {
+                // A toast is seen by one person, whatever the chat is to us.
+                has_arrived |= !matches!(act, Act::Toast { .. } | Act::Inline { .. });
+                continue;
+            };
             match error {
                 CallError::NotModified | CallError::TooLate(_) => {}
                 error if error.pauses_chat() => {
@@ -51,6 +65,14 @@ impl Performer {
             Ok(true) => tracing::info!(chat, "paused: {reason}"),
             Ok(false) => {}
             Err(error) => tracing::warn!(chat, "cannot be paused: {error}"),
+        }
+    }
+
+    async fn resume(&self, chat: i64) {
+        match self.store.resume_chat(chat, self.clock.now()).await {
+            Ok(true) => tracing::info!(chat, "no longer paused: an answer has arrived there"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(chat, "stays paused: {error}"),
         }
     }
 
@@ -97,14 +119,14 @@ impl Performer {
     }
 
     async fn try_often(&self, place: Option<Place>, call: &Call<'_>) -> Result<(), CallError> {
-        let mut wait = WAIT_FIRST;
+        let mut failures = 0;
         for left in (0..TRIES_MAX).rev() {
             match self.once(place, call).await {
                 // The throttle holds everything until the time that Telegram named.
                 Err(CallError::TooMany(_)) if left > 0 => self.client.throttle().open().await,
                 Err(error) if left > 0 && call.may_be_repeated_after(&error) => {
-                    tokio::time::sleep(jittered(wait)).await;
-                    wait = (wait * 2).min(WAIT_MAX);
+                    failures += 1;
+                    tokio::time::sleep(growing(WAIT_FIRST, WAIT_MAX, failures)).await;
                 }
                 other => return other,
             }
@@ -136,7 +158,6 @@ impl Performer {
             Call::Repeatable(Act::EditPhoto { message_id, png, caption_html, keyboard }) => {
                 client.edit_photo(to, *message_id, png, caption_html, keyboard).await
             }
-            Call::Repeatable(Act::Delete { message_id }) => client.delete(to, *message_id).await,
             Call::Repeatable(_) => Ok(()),
         }
     }
@@ -155,16 +176,10 @@ impl Call<'_> {
     fn may_be_repeated_after(&self, error: &CallError) -> bool {
         match error {
             CallError::NotReached(_) => true,
-            CallError::Unsure { .. } => matches!(self, Call::Repeatable(_)),
+            CallError::NotDone { .. } | CallError::Unsure { .. } => matches!(self, Call::Repeatable(_)),
             _ => false,
         }
     }
-}
-
-/// Half of it, and up to the other half by chance.
-pub(crate) fn jittered(wait: Duration) -> Duration {
-    let half = wait / 2;
-    half + half.mul_f64(fastrand::f64())
 }
 
 /// An error with its sources, which hold no address.

@@ -1,12 +1,8 @@
 //! Asks the Bot API for updates, one long question after the other; stands by while somebody else asks.
 //! It must not know what updates mean.
 
-use crate::{
-    CallError, Client,
-    heard::ALLOWED,
-    inbox::Inbox,
-    perform::{jittered, told},
-};
+use crate::{CallError, Client, heard::ALLOWED, inbox::Inbox, perform::told};
+use alerts::wait::{growing, jittered};
 use serde_json::{json, value::RawValue};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -128,7 +124,6 @@ impl Asking {
         if is_other {
             return jittered(stand_by);
         }
-        let doubled = WAIT_FIRST * 2u32.saturating_pow(self.fails.saturating_sub(1).min(16));
-        jittered(if is_token { WAIT_MAX } else { doubled.min(WAIT_MAX) })
+        if is_token { jittered(WAIT_MAX) } else { growing(WAIT_FIRST, WAIT_MAX, self.fails) }
     }
 }

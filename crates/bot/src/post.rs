@@ -2,7 +2,7 @@
 //! It must not know why something is sent, nor whether to try again.
 
 use crate::{
-    CallError, Client, InlineResult, Key, KeyDoes, Keyboard,
+    CallError, Client, InlineResult, Key, Keyboard,
     split::{self, CAPTION_UNITS_MAX, MESSAGE_UNITS_MAX},
     throttle::Class,
 };
@@ -12,8 +12,8 @@ use frankenstein::{
         InlineQueryResult, InlineQueryResultArticle, InputMessageContent, InputTextMessageContent,
     },
     methods::{
-        AnswerCallbackQueryParams, AnswerInlineQueryParams, DeleteMessageParams,
-        EditMessageReplyMarkupParams, EditMessageTextParams, SendMessageParams,
+        AnswerCallbackQueryParams, AnswerInlineQueryParams, EditMessageReplyMarkupParams,
+        EditMessageTextParams, SendMessageParams,
     },
     types::{ChatId, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyMarkup},
 };
@@ -145,15 +145,6 @@ impl Client {
         self.upload::<IgnoredAny>("editMessageMedia", &params, "picture", png.to_vec()).await.map(drop)
     }
 
-    /// Removes a message of ours.
-    pub(crate) async fn delete(&self, to: Place, message_id: i64) -> Result<(), CallError> {
-        let params = DeleteMessageParams::builder()
-            .chat_id(ChatId::Integer(to.chat))
-            .message_id(narrow(message_id))
-            .build();
-        self.call::<IgnoredAny>("deleteMessage", &params).await.map(drop)
-    }
-
     /// Answers a pressed button.
     pub(crate) async fn toast(
         &self,
@@ -202,16 +193,7 @@ impl Client {
 
 fn markup(keyboard: &Keyboard) -> Option<InlineKeyboardMarkup> {
     let button = |key: &Key| {
-        let label = key.label.as_str();
-        match &key.does {
-            KeyDoes::Say(data) => {
-                InlineKeyboardButton::builder().text(label).callback_data(data.as_str()).build()
-            }
-            KeyDoes::Open(url) => InlineKeyboardButton::builder().text(label).url(url.as_str()).build(),
-            KeyDoes::Ask(query) => {
-                InlineKeyboardButton::builder().text(label).switch_inline_query(query.as_str()).build()
-            }
-        }
+        InlineKeyboardButton::builder().text(key.label.as_str()).callback_data(key.says.as_str()).build()
     };
     let rows: Vec<Vec<_>> = keyboard.iter().map(|row| row.iter().map(button).collect()).collect();
     (!rows.is_empty()).then(|| InlineKeyboardMarkup::builder().inline_keyboard(rows).build())

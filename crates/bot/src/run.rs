@@ -4,10 +4,12 @@
 use crate::{
     CallError, Client, Household, Polling, Talk, Webhook,
     inbox::Inbox,
-    perform::{Performer, jittered, told},
+    perform::{Performer, told},
     poll,
+    probe::Probe,
     sender::ChatSender,
 };
+use alerts::wait::growing;
 use clock::Clock;
 use frankenstein::{methods::SetMyCommandsParams, types::BotCommand, types::User};
 use serde_json::json;
@@ -42,11 +44,16 @@ pub enum Updates {
 impl Transport {
     /// What carries messages of the outbox to chats.
     pub fn sender(&self) -> ChatSender {
-        ChatSender { performer: self.performer(), talk: self.talk.clone(), clock: self.clock }
+        ChatSender {
+            performer: self.performer(),
+            talk: self.talk.clone(),
+            clock: self.clock,
+            probe: Probe::new(self.client.clone(), self.clock),
+        }
     }
 
     fn performer(&self) -> Performer {
-        Performer { client: self.client.clone(), store: self.store.clone() }
+        Performer { client: self.client.clone(), store: self.store.clone(), clock: self.clock }
     }
 }
 
@@ -77,7 +84,6 @@ pub async fn run(parts: Transport, me: Me, updates: Updates, stop: CancellationT
 /// Asks who we are until Telegram says so, or `stop`.
 pub async fn introduce(client: &Client, stop: &CancellationToken) -> Option<Me> {
     describe();
-    let mut wait = Duration::from_millis(500);
     let mut fails = 0u32;
     loop {
         let answer = stop.run_until_cancelled(client.call::<User>("getMe", &json!({}))).await?;
@@ -99,8 +105,8 @@ pub async fn introduce(client: &Client, stop: &CancellationToken) -> Option<Me> 
             }
         }
         fails += 1;
-        stop.run_until_cancelled(tokio::time::sleep(jittered(wait))).await?;
-        wait = (wait * 2).min(Duration::from_secs(60));
+        let wait = growing(Duration::from_millis(500), Duration::from_secs(60), fails);
+        stop.run_until_cancelled(tokio::time::sleep(wait)).await?;
     }
 }
 

@@ -69,7 +69,7 @@ pub enum What {
     Button {
         /// To be answered with exactly one [`Act::Toast`].
         callback_id: String,
-        /// What the button holds: what [`KeyDoes::Say`] gave it, if it is ours at all.
+        /// What the button holds: what [`Key::says`] gave it, if it is ours at all.
         data: String,
         /// The message above the button; `None` if Telegram no longer shows it to us (48 hours).
         message_id: Option<i64>,
@@ -140,11 +140,8 @@ pub enum Act {
         /// Buttons.
         keyboard: Keyboard,
     },
-    /// Removes a message of ours.
-    Delete {
-        /// Which message.
-        message_id: i64,
-    },
+    /// Whoever reads this chat hears us after all: it is no longer paused, if anything said before this arrived there.
+    Resume,
     /// Answers a button.
     Toast {
         /// Which press.
@@ -171,19 +168,8 @@ pub type Keyboard = Vec<Vec<Key>>;
 pub struct Key {
     /// What it shows.
     pub label: String,
-    /// What it does.
-    pub does: KeyDoes,
-}
-
-/// What a button does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyDoes {
-    /// Says this to us ([`What::Button`]); 1 to 64 bytes.
-    Say(String),
-    /// Opens an address.
-    Open(String),
-    /// Starts an inline query in a chat of the person's choice.
-    Ask(String),
+    /// What it says to us when it is pressed ([`What::Button`]); 1 to 64 bytes.
+    pub says: String,
 }
 
 /// One answer to an inline query: an article whose choice sends a message.

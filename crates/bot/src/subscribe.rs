@@ -192,7 +192,7 @@ pub async fn run_subscriptions(store: Arc<dyn Store>, clock: Clock, stop: Cancel
             }
             Err(_) => {}
         }
-        let pause = crate::perform::jittered(LOOK_EVERY);
+        let pause = alerts::wait::jittered(LOOK_EVERY);
         if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }

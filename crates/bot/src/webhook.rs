@@ -16,6 +16,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
+/// The waits between attempts to set it: the first, twice as long each time, and the longest.
+const WAIT_FIRST: Duration = Duration::from_millis(500);
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// The header with the secret.
 const SECRET: &str = "x-telegram-bot-api-secret-token";
 
@@ -99,7 +103,7 @@ impl Webhook {
             "max_connections": CONNECTIONS_MAX,
             "allowed_updates": ALLOWED,
         });
-        let mut wait = Duration::from_millis(500);
+        let mut failures = 0;
         while let Some(result) = stop.run_until_cancelled(client.call::<bool>("setWebhook", &params)).await {
             let Err(error) = result else {
                 tracing::info!(path = self.path(), "telegram brings updates to the webhook");
@@ -107,8 +111,9 @@ impl Webhook {
                 break;
             };
             tracing::warn!("the webhook is not set: {}", crate::perform::told(&error));
-            stop.run_until_cancelled(tokio::time::sleep(crate::perform::jittered(wait))).await;
-            wait = (wait * 2).min(Duration::from_secs(30));
+            failures += 1;
+            let wait = alerts::wait::growing(WAIT_FIRST, WAIT_MAX, failures);
+            stop.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
         *self.door.lock() = None;
     }

@@ -187,6 +187,13 @@ impl World {
         setting
     }
 
+    /// Whether a chat, as it is remembered, is paused.
+    pub(crate) fn is_paused(&self, chat: i64) -> bool {
+        let chats = self.chats.lock();
+        let row = chats.get(&chat).and_then(|(_, setting)| setting.row.as_ref());
+        row.is_some_and(|row| row.paused.is_some())
+    }
+
     /// What is remembered of a chat is not true any more.
     pub(crate) fn forget(&self, chat: i64) {
         self.chats.lock().remove(&chat);

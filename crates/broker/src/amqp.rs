@@ -1,7 +1,7 @@
 //! `amqp://` and `amqps://`: the broker for roles in many processes, on RabbitMQ.
 //! It must not wait for the server: publishing keeps the newest, and a reader is served once there is one.
 
-use crate::amqp_link::{LastSaid, Link};
+use crate::amqp_link::{Carries, LastSaid, Link};
 use crate::amqp_message::Message;
 use crate::amqp_publish::{self, FLUSH_WAIT};
 use crate::amqp_read::Reader;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -60,8 +61,29 @@ pub(crate) struct Shared {
 /// What is published beside ticks and status: bounded by the number of pairs, and by [`DEAD_MAX`].
 #[derive(Default)]
 pub(crate) struct Rest {
-    pub(crate) rates: HashMap<Pair, Bytes>,
+    /// By pair.
+    pub(crate) rates: HashMap<String, Message>,
     pub(crate) dead: VecDeque<Message>,
+}
+
+impl Rest {
+    /// Puts back what the server did not take, the newest first; ticks and status are said again anyway.
+    pub(crate) fn put_back(&mut self, message: Message) {
+        match message.carries {
+            Carries::Rates => drop(self.rates.entry(message.key.clone()).or_insert(message)),
+            Carries::Dead if self.dead.len() < DEAD_MAX => self.dead.push_front(message),
+            Carries::Dead | Carries::Ticks | Carries::Status => {}
+        }
+    }
+
+    pub(crate) fn put_back_all(&mut self, older: Rest) {
+        let rates = older.rates.into_values();
+        older.dead.into_iter().rev().chain(rates).for_each(|message| self.put_back(message));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rates.is_empty() && self.dead.is_empty()
+    }
 }
 
 impl Shared {
@@ -110,7 +132,10 @@ impl AmqpBroker {
             stop: stop.clone(),
         });
         let tasks = TaskTracker::new();
-        tasks.spawn(amqp_publish::run(shared.clone()));
+        let publisher = shared.clone();
+        tasks.spawn(async move {
+            again::after_panic("the publisher", || amqp_publish::run(publisher.clone())).await;
+        });
         AmqpBroker { shared, tasks, _stop: stop.drop_guard() }
     }
 
@@ -135,9 +160,10 @@ impl Broker for AmqpBroker {
         }
     }
 
-    fn publish_rate(&self, pair: &Pair, body: Bytes) {
+    fn publish_rate(&self, pair: &Pair, body: Bytes, until: Instant) {
         if !self.is_closed() {
-            self.shared.rest.lock().rates.insert(pair.clone(), body);
+            let message = Message::rate(pair.to_string(), body, until);
+            self.shared.rest.lock().rates.insert(message.key.clone(), message);
             self.shared.wake.notify_one();
         }
     }
@@ -163,7 +189,7 @@ impl Broker for AmqpBroker {
         };
         // Left again, should whoever subscribes give up waiting.
         let subscription = AmqpSubscription { reading: Reading::new(queue), _left: left.drop_guard() };
-        self.tasks.spawn(reader.run());
+        self.tasks.spawn(async move { again::after_panic("a reader", || reader.run()).await });
         let mut publisher = self.shared.publisher_is_up.subscribe();
         let served_and_publishing = async {
             let served = async { drop(served.wait_for(|up| *up).await) };

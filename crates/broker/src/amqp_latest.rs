@@ -1,10 +1,10 @@
-//! What was published last, per (venue, pair), (venue, collector) and pair of rates; all of it is said again
-//! after a reconnect, so that nothing which got lost on the way stays lost. It must not know connections.
+//! What was published last, per (venue, pair) and (venue, collector); all of it is said again after a reconnect, so
+//! that nothing which got lost on the way stays lost. It must not know connections, nor rates: those have no order
+//! that a reader could go by, and an old one said again would go over what another process has said since.
 
 use crate::Delivery;
 use crate::amqp_message::Message;
 use crate::queue::keep_newest;
-use bytes::Bytes;
 use compact_str::CompactString;
 use market::{Newest, Pair, Tick, TickBatch, Timestamp, VenueId, VenueStatus};
 use std::collections::HashMap;
@@ -22,7 +22,6 @@ const FORGET: Duration = Duration::from_secs(24 * 3_600);
 pub(crate) struct Latest {
     ticks: HashMap<VenueId, HashMap<Pair, Kept>>,
     status: HashMap<(VenueId, CompactString), Arc<VenueStatus>>,
-    rates: HashMap<Pair, Bytes>,
 }
 
 struct Kept {
@@ -57,10 +56,6 @@ impl Latest {
         }
     }
 
-    pub(crate) fn add_rate(&mut self, pair: &Pair, body: &Bytes) {
-        self.rates.insert(pair.clone(), body.clone());
-    }
-
     /// The venues that have anything to be said again; what is long past is forgotten.
     pub(crate) fn venues(&mut self) -> Vec<VenueId> {
         self.ticks.retain(|_, pairs| {
@@ -82,8 +77,7 @@ impl Latest {
     pub(crate) fn all(&mut self) -> Vec<Message> {
         let ticks: Vec<Message> = self.venues().iter().flat_map(|venue| self.of(venue)).collect();
         let status = self.status.values().filter_map(|status| Message::status(status));
-        let rates = self.rates.iter().map(|(pair, body)| Message::rate(pair.to_string(), body.clone()));
-        ticks.into_iter().chain(status).chain(rates).collect()
+        ticks.into_iter().chain(status).collect()
     }
 }
 

@@ -4,11 +4,14 @@
 use crate::Options;
 use lapin::options::ExchangeDeclareOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError};
-use lapin::tcp::OwnedTLSConfig;
+use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
 use lapin::types::{FieldTable, ShortString};
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
 use parking_lot::Mutex;
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,8 +107,31 @@ impl Link {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let tls = OwnedTLSConfig { identity: None, cert_chain: self.trusted_roots.clone() };
         let runtime = lapin::runtime::default_runtime()?;
-        let connecting = Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
-        within("connecting", connecting).await.map(Made)?.open(self).await
+        let trying = Trying::default();
+        let (attempt, reactor) = (trying.0.clone(), runtime.clone());
+        let dial = async move |uri: AMQPUri, _| {
+            if matches!(*attempt.lock(), Attempt::Over) {
+                return Err(io::Error::from(io::ErrorKind::ConnectionAborted).into());
+            }
+            let host = uri.authority.host.as_str();
+            let dialling = async {
+                let address = tokio::net::lookup_host((host, uri.authority.port)).await?.collect::<Vec<_>>();
+                let stream = AsyncTcpStream::connect(&reactor, &address[..]).await?;
+                if let AsyncTcpStream::Plain(stream) = &stream {
+                    attempt.lock().greet(stream.get_ref().as_fd().try_clone_to_owned()?.into());
+                }
+                match uri.scheme {
+                    AMQPScheme::AMQP => Ok(stream),
+                    AMQPScheme::AMQPS => stream.into_tls(host, tls.as_ref()).await,
+                }
+            };
+            let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut));
+            Ok(tokio::time::timeout(CONNECT_WAIT, dialling).await.unwrap_or_else(late)?)
+        };
+        let connecting = Connection::connector(self.uri.clone(), runtime, dial, properties);
+        let made = within("connecting", connecting).await.map(Made)?;
+        *trying.0.lock() = Attempt::Over;
+        made.open(self).await
     }
 
     async fn declare(&self, channel: &Channel) -> Result<(), lapin::Error> {
@@ -115,6 +141,40 @@ impl Link {
             channel.exchange_declare(name, ExchangeKind::Topic, durable, FieldTable::default()).await?;
         }
         Ok(())
+    }
+}
+
+/// How far an attempt to connect is.
+#[derive(Default)]
+enum Attempt {
+    #[default]
+    Dialling,
+    /// The server has not said yet that it takes us.
+    Greeting(TcpStream),
+    /// It was given up, or has succeeded: nothing more is dialled for it.
+    Over,
+}
+
+impl Attempt {
+    fn greet(&mut self, socket: TcpStream) {
+        match self {
+            Attempt::Over => drop(socket.shutdown(Shutdown::Both)),
+            _ => *self = Attempt::Greeting(socket),
+        }
+    }
+}
+
+/// Gives the attempt up when it is dropped. The library waits for a server's greeting without a limit, with a thread and
+/// a socket for each attempt: a server that hangs for an hour would cost hundreds of both, and answer them all when it wakes.
+#[derive(Default)]
+struct Trying(Arc<Mutex<Attempt>>);
+
+impl Drop for Trying {
+    fn drop(&mut self) {
+        if let Attempt::Greeting(socket) = std::mem::replace(&mut *self.0.lock(), Attempt::Over) {
+            // What is closed already need not be.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use market::{TickBatch, VenueStatus};
 use serde::Deserialize;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// The largest body that is read: a thousand times what we send.
 const BODY_MAX: usize = 4 << 20;
@@ -16,11 +17,14 @@ const BODY_MAX: usize = 4 << 20;
 const DEAD_MAX: usize = 64 << 10;
 
 /// One message to send.
+#[derive(Clone)]
 pub(crate) struct Message {
     pub(crate) carries: Carries,
     pub(crate) key: String,
     pub(crate) body: Bytes,
     pub(crate) properties: BasicProperties,
+    /// Not sent after this.
+    pub(crate) until: Option<Instant>,
 }
 
 /// Why a message cannot be read; also the value of the header `reason` and of the label of the counter.
@@ -59,8 +63,8 @@ impl Message {
     }
 
     /// A rate, under the pair's name.
-    pub(crate) fn rate(pair: String, body: Bytes) -> Message {
-        Message { carries: Carries::Rates, key: pair, body, properties: json() }
+    pub(crate) fn rate(pair: String, body: Bytes, until: Instant) -> Message {
+        Message { carries: Carries::Rates, key: pair, body, properties: json(), until: Some(until) }
     }
 
     /// What cannot be read, kept on disk by the server, with the reason beside it.
@@ -71,7 +75,12 @@ impl Message {
         headers.insert("bytes".into(), AMQPValue::LongLongInt(body.len() as i64));
         let body = Bytes::copy_from_slice(&body[..body.len().min(DEAD_MAX)]);
         let properties = BasicProperties::default().with_headers(headers).with_delivery_mode(2);
-        Message { carries: Carries::Dead, key: key.to_owned(), body, properties }
+        Message { carries: Carries::Dead, key: key.to_owned(), body, properties, until: None }
+    }
+
+    /// Whether nothing else says it again, should the server not take it.
+    pub(crate) fn is_said_once(&self) -> bool {
+        matches!(self.carries, Carries::Rates | Carries::Dead)
     }
 
     fn of(carries: Carries, key: String, body: &impl serde::Serialize) -> Option<Message> {
@@ -79,7 +88,7 @@ impl Message {
         let body = serde_json::to_vec(body)
             .inspect_err(|error| tracing::error!(%error, "not written as JSON"))
             .ok()?;
-        Some(Message { carries, key, body: body.into(), properties: json() })
+        Some(Message { carries, key, body: body.into(), properties: json(), until: None })
     }
 }
 

@@ -2,7 +2,7 @@
 //! It must not make a publisher wait: everything that cannot be sent stays in a bounded queue, the newest of it.
 
 use crate::Delivery;
-use crate::amqp::Shared;
+use crate::amqp::{Rest, Shared};
 use crate::amqp_latest::{BATCH, Latest, batches};
 use crate::amqp_link::{Backoff, Carries, Link, Said, Trouble, within};
 use crate::amqp_message::{Message, end};
@@ -30,6 +30,8 @@ const GATHER_MAX: usize = 8 * BATCH;
 const CONFIRM_WAIT: Duration = Duration::from_secs(10);
 /// The newest of everything is said again so often: for queues that were deleted, and for readers that came late.
 const AGAIN: Duration = Duration::from_secs(15);
+/// A message that the server refused, because a queue of somebody's is full, is offered again after that time.
+const REFUSED_AGAIN: Duration = Duration::from_secs(1);
 /// How long the last words may take.
 pub(crate) const FLUSH_WAIT: Duration = Duration::from_secs(2);
 /// How many messages that cannot be read are kept on the server.
@@ -37,6 +39,7 @@ const DEAD_KEPT: i32 = 1_000;
 
 /// Publishes until the broker is closed, over as many connections as it takes.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    shared.publisher_is_up.send_replace(false);
     let for_ever = async {
         let (mut latest, mut said) =
             (Latest::default(), Said::new("publisher", &shared.link, Default::default()));
@@ -45,24 +48,32 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         loop {
             let connected = Instant::now();
             match session(&shared, &mut latest, &mut said).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(trouble) => said.trouble(&trouble),
             }
             shared.publisher_is_up.send_replace(false);
             if connected.elapsed() > FLUSH_WAIT {
                 backoff = Backoff::default();
             }
-            backoff.wait().await;
+            // A server that is away at the end is not waited for.
+            if shared.closing.run_until_cancelled(backoff.wait()).await.is_none() {
+                return false;
+            }
         }
     };
     let too_late = async {
         shared.closing.cancelled().await;
         tokio::time::sleep(FLUSH_WAIT).await;
     };
-    tokio::select! {
-        () = for_ever => {}
-        () = too_late => tracing::warn!("the broker did not take everything before the end"),
-        () = shared.stop.cancelled() => {}
+    let has_said_all = tokio::select! {
+        has_said_all = for_ever => has_said_all,
+        () = too_late => false,
+        () = shared.stop.cancelled() => true,
+    };
+    if !has_said_all {
+        tracing::warn!("the broker did not take everything before the end");
+        // Nobody tells the readers of this process that they have everything.
+        shared.stop.cancel();
     }
     shared.publisher_is_up.send_replace(false);
 }
@@ -81,15 +92,21 @@ async fn session(shared: &Shared, latest: &mut Latest, said: &mut Said) -> Resul
         out: VecDeque::new(),
         again: Vec::new(),
         gathered: Gathered::default(),
+        sending: None,
+        refused: Rest::default(),
         is_blocked,
     };
     sending.say_everything();
     said.connected();
     shared.publisher_is_up.send_replace(true);
-    tokio::select! {
-        trouble = watch_over(&connection, shared, line) => return Err(trouble),
-        done = sending.run() => done?,
+    let ended = tokio::select! {
+        trouble = watch_over(&connection, shared, line) => Err(trouble),
+        done = sending.run() => done,
+    };
+    if ended.is_err() {
+        sending.put_back();
     }
+    ended?;
     let _ = tokio::time::timeout(FLUSH_WAIT, sending.say_the_end()).await;
     let _ = tokio::time::timeout(FLUSH_WAIT, connection.close(200, "bye".into())).await;
     Ok(())
@@ -125,7 +142,11 @@ async fn until(due: Option<Instant>) {
 }
 
 /// Lets go of the oldest message on the way once it is confirmed. A blocked server may take its time.
-async fn confirmed(window: &mut VecDeque<Waiting>, is_blocked: bool) -> Result<(), Trouble> {
+async fn confirmed(
+    window: &mut VecDeque<Waiting>,
+    refused: &mut Rest,
+    is_blocked: bool,
+) -> Result<(), Trouble> {
     let Some(oldest) = window.front_mut() else { return Ok(()) };
     let answer = if is_blocked {
         (&mut oldest.confirm).await
@@ -134,11 +155,13 @@ async fn confirmed(window: &mut VecDeque<Waiting>, is_blocked: bool) -> Result<(
         let answer = tokio::time::timeout_at(until, &mut oldest.confirm).await;
         answer.map_err(|_| Trouble::Timeout { what: "a message" })?
     };
-    if matches!(answer?, Confirmation::Nack(_)) {
-        // Said again with everything else in some seconds.
+    let is_refused = matches!(answer?, Confirmation::Nack(_));
+    let message = window.pop_front().and_then(|oldest| oldest.message);
+    if is_refused {
+        // Ticks and status are said again with everything else in some seconds.
         metrics::counter!("rates_broker_refused_total").increment(1);
+        message.into_iter().for_each(|message| refused.put_back(message));
     }
-    window.pop_front();
     Ok(())
 }
 
@@ -165,6 +188,8 @@ async fn declare_dead(link: &Link, channel: &Channel) -> Result<(), Trouble> {
 struct Waiting {
     confirm: PublisherConfirm,
     sent: Instant,
+    /// The message, if nothing else says it again.
+    message: Option<Message>,
 }
 
 struct Sending<'a> {
@@ -176,6 +201,10 @@ struct Sending<'a> {
     /// Venues whose newest is said again when there is nothing else to do.
     again: Vec<VenueId>,
     gathered: Gathered,
+    /// What is being handed to the library, if nothing else says it again.
+    sending: Option<Message>,
+    /// What the server refused and nothing else says again: it has a moment to come to another mind.
+    refused: Rest,
     is_blocked: watch::Receiver<bool>,
 }
 
@@ -183,7 +212,10 @@ impl Sending<'_> {
     /// Sends until the broker is closed and everything was confirmed.
     async fn run(&mut self) -> Result<(), Trouble> {
         let mut again = tokio::time::interval_at(Instant::now() + AGAIN, AGAIN);
-        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut refused = tokio::time::interval(REFUSED_AGAIN);
+        for pace in [&mut again, &mut refused] {
+            pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        }
         let mut line = self.is_blocked.clone();
         loop {
             let is_blocked = *line.borrow_and_update();
@@ -202,11 +234,14 @@ impl Sending<'_> {
                     // What is on the way begins to wait anew.
                     self.window.iter_mut().for_each(|waiting| waiting.sent = Instant::now());
                 }
-                confirmed = confirmed(&mut self.window, is_blocked), if !self.window.is_empty() => confirmed?,
+                confirmed = confirmed(&mut self.window, &mut self.refused, is_blocked), if !self.window.is_empty() => confirmed?,
                 () = self.shared.unsent.changed(), if has_room => {}
                 () = self.shared.wake.notified(), if has_room => {}
                 () = until(due), if has_room && due.is_some() => {}
                 _ = again.tick(), if !is_blocked => self.again = self.latest.venues(),
+                _ = refused.tick(), if !self.refused.is_empty() => {
+                    self.shared.rest.lock().put_back_all(std::mem::take(&mut self.refused));
+                }
                 () = self.shared.closing.cancelled(), if !is_closing => {}
             }
         }
@@ -223,7 +258,7 @@ impl Sending<'_> {
             && self.shared.unsent.is_empty()
     }
 
-    /// On a new connection: the newest of everything, sent before or not. What waited is part of it.
+    /// On a new connection: the newest of all ticks and status, sent before or not. What waited is part of it.
     fn say_everything(&mut self) {
         while self.take_one() {}
         self.gathered = Gathered::default();
@@ -234,7 +269,10 @@ impl Sending<'_> {
     async fn send(&mut self) -> Result<(), Trouble> {
         while self.has_room() {
             if let Some(message) = self.out.pop_front() {
-                self.publish(message).await?;
+                // A process that was frozen, or had no server for long, finds them past their time.
+                if message.until.is_none_or(|until| Instant::now() < until) {
+                    self.publish(message).await?;
+                }
                 continue;
             }
             while self.gathered.ticks < GATHER_MAX && self.take_one() {}
@@ -271,15 +309,13 @@ impl Sending<'_> {
 
     fn take_the_rest(&mut self) {
         let mut rest = self.shared.rest.lock();
-        for (pair, body) in rest.rates.drain() {
-            self.latest.add_rate(&pair, &body);
-            self.out.push_back(Message::rate(pair.to_string(), body));
-        }
+        self.out.extend(rest.rates.drain().map(|(_, message)| message));
         self.out.extend(rest.dead.drain(..));
     }
 
     /// The library waits with a message while the server is blocked.
     async fn publish(&mut self, message: Message) -> Result<(), Trouble> {
+        self.sending = message.is_said_once().then(|| message.clone());
         let (exchange, options) =
             (self.shared.link.exchange(message.carries), BasicPublishOptions::default());
         let Message { key, body, properties, .. } = message;
@@ -295,8 +331,17 @@ impl Sending<'_> {
                 }
             }
         };
-        self.window.push_back(Waiting { confirm, sent: Instant::now() });
+        self.window.push_back(Waiting { confirm, sent: Instant::now(), message: self.sending.take() });
         Ok(())
+    }
+
+    /// At the end of a connection: what nothing else says again waits for the next one.
+    fn put_back(&mut self) {
+        let mut rest = self.shared.rest.lock();
+        self.out.drain(..).rev().chain(self.sending.take()).for_each(|message| rest.put_back(message));
+        let on_the_way = self.window.drain(..).rev().filter_map(|waiting| waiting.message);
+        on_the_way.for_each(|message| rest.put_back(message));
+        rest.put_back_all(std::mem::take(&mut self.refused));
     }
 
     /// Tells the readers of this process that they have everything: after the last message, into their queues.

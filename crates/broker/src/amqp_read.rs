@@ -49,7 +49,8 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Reads until the reader leaves or the broker is closed, over as many connections as it takes.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(&self) {
+        self.set_up(false);
         let for_ever = async {
             let (mut said, mut backoff) = (
                 Said::new("reader", &self.shared.link, self.shared.readers_said.clone()),
@@ -65,7 +66,11 @@ impl Reader {
                 if connected.elapsed() > FLUSH_WAIT {
                     backoff = Backoff::default();
                 }
-                backoff.wait().await;
+                tokio::select! {
+                    () = backoff.wait() => {}
+                    () = self.left.cancelled() => return,
+                    () = self.shared.closing.cancelled() => return,
+                }
             }
         };
         // What was published last takes its time to be confirmed, and its time to come here.
@@ -154,21 +159,20 @@ impl Reader {
     ) -> Result<bool, Trouble> {
         let (mut next, mut is_end) = (Some(first), false);
         let mut handed = None;
-        for _ in 0..CHUNK {
-            let Some(delivery) = next.take() else { break };
+        for more in (0..CHUNK).rev() {
+            let Some(delivery) = next else { break };
             let delivery = delivery.ok_or(Trouble::ConsumerEnded)??;
             is_end |= self.take(&delivery);
             handed = Some(delivery.acker);
-            next = consumer.next().now_or_never();
+            // None is taken beyond the chunk: it would be lost.
+            next = if more > 0 { consumer.next().now_or_never() } else { None };
         }
         if let Some(acker) = handed {
             acker.ack(BasicAckOptions { multiple: true }).await?;
         }
-        // Taken beyond the chunk: it must not be lost.
-        match next {
-            Some(more) => Box::pin(self.hand_over(more, consumer)).await.map(|end| end || is_end),
-            None => Ok(is_end),
-        }
+        // Where there is always more, the rest of the process must have its turn all the same.
+        tokio::task::coop::consume_budget().await;
+        Ok(is_end)
     }
 
     /// Takes one message; `true` if it says that nothing more will come.

@@ -26,6 +26,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use market::{Pair, TickBatch, VenueStatus};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// What a reader is handed.
 #[derive(Debug, Clone)]
@@ -116,8 +117,9 @@ pub trait Broker: Send + Sync {
     fn publish_status(&self, status: VenueStatus);
 
     /// Hands over our answer for a pair, for everyone else: the body of a message on `rates.rates`. The newest
-    /// unsent one per pair is kept. How often that is done is the caller's business.
-    fn publish_rate(&self, pair: &Pair, body: Bytes);
+    /// unsent one per pair is kept, and not sent any more after `until`: then another process may have said a newer
+    /// one. How often that is done is the caller's business; so is saying it anew to a server that was away.
+    fn publish_rate(&self, pair: &Pair, body: Bytes, until: Instant);
 
     /// A new reader with a bounded queue of its own. First comes the newest known status per (venue, collector),
     /// then everything from now on; a shared broker may say again what was said before. A reader that falls behind gets the newest tick per

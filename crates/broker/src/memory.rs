@@ -10,6 +10,7 @@ use market::{Pair, TickBatch, VenueId, VenueStatus};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Hands every delivery to every reader's queue, in the publisher's own call: a reader is woken at once.
 pub(crate) struct MemoryBroker {
@@ -68,7 +69,7 @@ impl Broker for MemoryBroker {
     }
 
     /// Rates are for everyone else, and nobody outside can read this process's memory.
-    fn publish_rate(&self, _: &Pair, _: Bytes) {}
+    fn publish_rate(&self, _: &Pair, _: Bytes, _: Instant) {}
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BrokerError> {
         let queue = Arc::new(Queue::new());

@@ -52,11 +52,10 @@ use catalogue::Catalogues;
 use clock::Clock;
 use context::Context;
 use fleet::Fleet;
-use futures_util::FutureExt;
 use guard::words;
 use share::Share;
 use sharing::Sharing;
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use store::{Rows, StoreError, TradeRow, VenueFile};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -161,9 +160,6 @@ pub async fn run(
     }
 }
 
-/// After a failure of ours.
-const SHARING_AGAIN: Duration = Duration::from_millis(500);
-
 /// Where the venues are divided, begins to take part in that; else all are ours.
 fn begin_sharing(
     store: &Arc<dyn Rows>,
@@ -181,16 +177,12 @@ fn begin_sharing(
             let (share, told) = watch::channel(Share::Of(Default::default()));
             let (store, context, division) = (store.clone(), context.clone(), division.clone());
             let sharing = async move {
-                loop {
+                // What was ours is found again in the store.
+                again::after_panic("dividing the venues", || {
                     let (store, context, division) = (store.clone(), context.clone(), division.clone());
-                    let sharing = Sharing::new(store, context, division, units.clone(), share.clone());
-                    if AssertUnwindSafe(sharing.run(stop.clone())).catch_unwind().await.is_ok() {
-                        return;
-                    }
-                    // What was ours is found again in the store.
-                    tracing::error!("dividing the venues failed inside the program; it is started again");
-                    tokio::time::sleep(SHARING_AGAIN).await;
-                }
+                    Sharing::new(store, context, division, units.clone(), share.clone()).run(stop.clone())
+                })
+                .await;
             };
             (Some(tokio::spawn(sharing)), told)
         }

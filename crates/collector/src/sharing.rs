@@ -15,6 +15,7 @@ use crate::{
     settings::{Division, Elsewhere},
     share::{Part, Share, Stage, Unit},
 };
+use broker::BrokerHealth;
 use compact_str::CompactString;
 use market::{Timestamp, VenueId};
 use std::{
@@ -380,14 +381,21 @@ impl Sharing {
     /// Says that we leave, waits a while until what we have is live elsewhere, and lets go of the rest.
     async fn hand_over(&mut self) {
         let deadline = self.now().plus_millis(millis(self.context.settings.timing.hand_over_max));
+        // Without the store nothing can be handed over: what is ours is taken over when it runs out.
+        if self.is_away {
+            return;
+        }
         let mut is_told = false;
-        while self.now() < deadline && !self.claims.is_empty() {
+        // Without the broker nobody is heard to be live: what is ours is let go at once.
+        let context = self.context.clone();
+        let is_heard = || context.broker.health() == BrokerHealth::Up;
+        while self.now() < deadline && !self.claims.is_empty() && is_heard() {
             // Others prepare for what a collector holds that is no member.
-            if !is_told {
-                is_told = self.leases.part().await.is_ok();
+            if !is_told && self.leases.part().await.is_err() {
+                return;
             }
+            is_told = true;
             let asked_at = self.now();
-            // Without the store nothing can be handed over: what is ours is taken over when it runs out.
             let Ok(ours) = self.leases.renew().await else { return };
             if self.renewed(ours, asked_at).await.is_err() {
                 break;

@@ -90,7 +90,7 @@ impl Report {
 
     /// How its pairs fare, as one number: that changes by time alone, too.
     fn fares(&self, now: Timestamp) -> usize {
-        self.shown.lock().pairs.values().map(|cell| usize::from(rank(cell.state(now)))).sum()
+        self.shown.lock().pairs.values().map(|cell| usize::from(cell.state(now).rank())).sum()
     }
 
     /// The status now.
@@ -102,7 +102,7 @@ impl Report {
             match pairs.get_mut(cell.pair()) {
                 None => drop(pairs.insert(cell.pair(), status)),
                 // The same pair from two addresses: whichever does better counts.
-                Some(known) if rank(status.state) < rank(known.state) => {
+                Some(known) if status.state.rank() < known.state.rank() => {
                     *known =
                         PairStatus { last_data_at: known.last_data_at.max(status.last_data_at), ..status };
                 }
@@ -162,20 +162,6 @@ impl Report {
     }
 }
 
-/// From doing well to doing badly.
-fn rank(state: PairState) -> u8 {
-    match state {
-        PairState::Live => 0,
-        PairState::Stale => 1,
-        PairState::Waiting => 2,
-        PairState::NoData => 3,
-        PairState::Delisted => 4,
-        PairState::BlockedAddress => 5,
-        PairState::Invalid => 6,
-        PairState::Disabled => 7,
-    }
-}
-
 /// A row is as its worst pair is, with that pair named.
 fn row_status(row: &PlannedRow, cells: &HashMap<CellKey, Arc<PairCell>>, now: Timestamp) -> RowStatus {
     let told = |state, reason| RowStatus { id: row.id, state, reason };
@@ -188,7 +174,7 @@ fn row_status(row: &PlannedRow, cells: &HashMap<CellKey, Arc<PairCell>>, now: Ti
             let (mut worst, mut badly) = (None::<(&PairCell, PairState)>, 0usize);
             for (cell, state) in cells.map(|cell| (&**cell, cell.state(now))) {
                 badly += usize::from(state != PairState::Live);
-                if worst.is_none_or(|(_, known)| rank(state) > rank(known)) {
+                if worst.is_none_or(|(_, known)| state.rank() > known.rank()) {
                     worst = Some((cell, state));
                 }
             }

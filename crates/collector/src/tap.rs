@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use broker::{Broker, BrokerError, BrokerHealth, Subscription};
 use bytes::Bytes;
 use market::{Pair, TickBatch, VenueStatus};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 /// One thing heard.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Broker for Tap {
         self.hand(Heard::Status(status));
     }
 
-    fn publish_rate(&self, _: &Pair, _: Bytes) {}
+    fn publish_rate(&self, _: &Pair, _: Bytes, _: Instant) {}
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BrokerError> {
         Err(BrokerError::Closed)

@@ -53,6 +53,22 @@ pub enum PairState {
     Waiting,
 }
 
+impl PairState {
+    /// From doing well to doing badly. What is still within its deadline is in no trouble; what is stale is.
+    pub const fn rank(self) -> u8 {
+        match self {
+            PairState::Live => 0,
+            PairState::Waiting => 1,
+            PairState::Stale => 2,
+            PairState::NoData => 3,
+            PairState::Delisted => 4,
+            PairState::BlockedAddress => 5,
+            PairState::Invalid => 6,
+            PairState::Disabled => 7,
+        }
+    }
+}
+
 /// One connection of a venue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionStatus {
@@ -143,4 +159,19 @@ pub struct VenueStatus {
     pub rows: Vec<RowStatus>,
     /// Every pair of the venue.
     pub pairs: Vec<PairStatus>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PairState::*;
+
+    /// Of two, the better one is shown of a pair, and the worse one of a row: a pair that has just been asked for must
+    /// not hide that another of its row is stale.
+    #[test]
+    fn states_are_ranked_from_doing_well_to_doing_badly() {
+        let mut all = [Disabled, Invalid, BlockedAddress, Delisted, NoData, Stale, Waiting, Live];
+        all.sort_by_key(|state| state.rank());
+        assert_eq!(all, [Live, Waiting, Stale, NoData, Delisted, BlockedAddress, Invalid, Disabled]);
+        assert!(all.is_sorted_by(|one, other| one.rank() < other.rank()), "no two are equal");
+    }
 }

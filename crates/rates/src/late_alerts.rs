@@ -91,6 +91,9 @@ impl Outbox for LateStore {
     ) -> Result<Vec<Message>, StoreError> {
         self.opened()?.take_messages(channel, limit, now).await
     }
+    async fn start_messages(&self, messages: &[(i64, i64)], now: Timestamp) -> Result<bool, StoreError> {
+        self.opened()?.start_messages(messages, now).await
+    }
     async fn settle_messages(&self, settlements: &[Settlement], now: Timestamp) -> Result<(), StoreError> {
         self.opened()?.settle_messages(settlements, now).await
     }
@@ -113,6 +116,9 @@ impl Outbox for LateStore {
     }
     async fn outbox_depth(&self) -> Result<Vec<OutboxDepth>, StoreError> {
         self.opened()?.outbox_depth().await
+    }
+    async fn messages_due(&self, channel: &str, priority: i64, now: Timestamp) -> Result<i64, StoreError> {
+        self.opened()?.messages_due(channel, priority, now).await
     }
     async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.opened()?.prune_messages(before).await

@@ -3,7 +3,7 @@
 
 use crate::{
     Parts, Settings,
-    candles::Shared,
+    candles::{Heard, Shared},
     last::Last,
     publish::{Publisher, Turn},
 };
@@ -35,7 +35,7 @@ pub(crate) async fn follow_ticks(parts: &Parts, last: &Last, accounts: &Shared, 
             match delivery {
                 Some(Delivery::Ticks(batch)) => {
                     last.add(&batch.venue, &batch.ticks);
-                    record(&batch, &mut seen, accounts);
+                    record(&batch, &mut seen, accounts, parts.clock.now());
                 }
                 Some(Delivery::Status(_)) => {}
                 None => break,
@@ -44,13 +44,14 @@ pub(crate) async fn follow_ticks(parts: &Parts, last: &Last, accounts: &Shared, 
     }
 }
 
-fn record(batch: &TickBatch, seen: &mut HashMap<(VenueId, Pair), Source>, accounts: &Shared) {
+fn record(batch: &TickBatch, seen: &mut HashMap<(VenueId, Pair), Source>, accounts: &Shared, now: Timestamp) {
     accounts.with(|accounts| {
         for tick in &batch.ticks {
             let source = seen.entry((batch.venue.clone(), tick.pair.clone())).or_default();
             let is_new = source.apply(tick).any();
             if let Some((price, at)) = price(tick, source) {
-                accounts.add(Some(&batch.venue), &tick.pair, price, at, is_new);
+                let heard = Heard { again_at: (!is_new).then_some(now) };
+                accounts.add(Some(&batch.venue), &tick.pair, price, at, heard);
             }
         }
     });
@@ -112,6 +113,6 @@ fn rated(parts: &Parts, accounts: &Shared, pair: &Pair) {
     let Some(answer) = parts.board.answer(pair) else { return };
     let rate = &answer.rate;
     if let (RateState::Fresh, Some(value), Some(at)) = (rate.state, rate.value, rate.event_time) {
-        accounts.with(|accounts| accounts.add(None, pair, value, at, true));
+        accounts.with(|accounts| accounts.add(None, pair, value, at, Heard::default()));
     }
 }

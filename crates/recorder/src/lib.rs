@@ -6,7 +6,7 @@ mod keep;
 mod last;
 mod publish;
 
-pub use candles::Accounts;
+pub use candles::{Accounts, Heard};
 
 use board::Board;
 use broker::Broker;

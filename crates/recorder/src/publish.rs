@@ -2,13 +2,16 @@
 //! It must not know who reads them.
 
 use crate::{Parts, Settings};
+use broker::BrokerHealth;
 use bytes::Bytes;
-use market::{Pair, Timestamp};
+use market::Pair;
 use std::{
     collections::HashSet,
-    sync::atomic::{AtomicI64, Ordering::Relaxed},
+    mem::replace,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A store that takes longer does not answer.
@@ -17,12 +20,18 @@ const ASK_MAX: Duration = Duration::from_secs(2);
 /// Until when this recorder is the one that publishes.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
-    until_us: AtomicI64,
+    until: Mutex<Option<Instant>>,
 }
 
 impl Turn {
-    fn is_ours(&self, now: Timestamp) -> bool {
-        now.micros() < self.until_us.load(Relaxed)
+    /// `None` if another may be the one.
+    fn until(&self) -> Option<Instant> {
+        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.filter(|until| Instant::now() < *until)
+    }
+
+    fn set(&self, until: Option<Instant>) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
 
     /// Asks for the lease again and again, and gives it back at the end. A store that does not answer cannot say that
@@ -31,28 +40,31 @@ impl Turn {
         let (name, holder) = (settings.lease.as_str(), settings.holder.as_str());
         let mut was_ours = false;
         loop {
-            let asked_at = parts.clock.now();
+            let asked_at = Instant::now();
             let asked = parts.store.acquire_lease(name, holder, settings.lease_keep);
-            let until = match tokio::time::timeout(ASK_MAX, asked).await {
-                Ok(Ok(true)) => Some(asked_at),
-                Ok(Ok(false)) => None,
-                Ok(Err(_)) | Err(_) => Some(parts.clock.now()),
+            let answer = tokio::time::timeout(ASK_MAX, asked).await;
+            let (from, pace) = match answer {
+                Ok(Ok(is_ours)) => (is_ours.then_some(asked_at), settings.lease_keep / 3),
+                // A store that is still being opened, as at every start, answers soon. Who was frozen while it asked
+                // knows nothing: another may have published meanwhile.
+                Ok(Err(_)) | Err(_) => {
+                    let was_awake = asked_at.elapsed() < settings.lease_keep;
+                    (was_awake.then(Instant::now), settings.lease_keep / 30)
+                }
             };
-            let keep_ms = i64::try_from(settings.lease_keep.as_millis()).unwrap_or(i64::MAX);
-            let until = until.map(|from| from.plus_millis(keep_ms));
-            self.until_us.store(until.map_or(i64::MIN, Timestamp::micros), Relaxed);
+            let until = from.map(|from| from + settings.lease_keep);
+            self.set(until);
             if was_ours != until.is_some() {
                 was_ours = until.is_some();
                 tracing::info!(publishes = was_ours, "rates for everyone else");
             }
-            let third = settings.lease_keep / 3;
-            let wait = third - third * fastrand::u32(0..25) / 100;
+            let wait = pace - pace * fastrand::u32(0..25) / 100;
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        self.until_us.store(i64::MIN, Relaxed);
+        self.set(None);
         let given = tokio::time::timeout(ASK_MAX, parts.store.release_lease(name, holder)).await;
         if !matches!(given, Ok(Ok(_))) {
             tracing::debug!("the lease was not given back; it runs out by itself");
@@ -66,11 +78,12 @@ pub(crate) struct Publisher<'a> {
     turn: &'a Turn,
     changed: HashSet<Pair>,
     was_ours: bool,
+    was_up: bool,
 }
 
 impl<'a> Publisher<'a> {
     pub fn new(parts: &'a Parts, turn: &'a Turn) -> Publisher<'a> {
-        Publisher { parts, turn, changed: HashSet::new(), was_ours: false }
+        Publisher { parts, turn, changed: HashSet::new(), was_ours: false, was_up: false }
     }
 
     pub fn changed(&mut self, pair: &Pair) {
@@ -79,17 +92,18 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// Publishes each changed pair's rate as it stands now; whoever begins, every pair's: what changed last may have
-    /// been left unsaid by the one before.
+    /// Publishes each changed pair's rate as it stands now. Whoever begins, every pair's: what changed last may have
+    /// been left unsaid by the one before. So to a broker that was away: it keeps no rate to be said later.
     pub fn publish(&mut self) {
-        let now = self.parts.clock.now();
-        let is_ours = self.turn.is_ours(now);
-        let begins = !std::mem::replace(&mut self.was_ours, is_ours) && is_ours;
-        if !is_ours {
+        let (now, until) = (self.parts.clock.now(), self.turn.until());
+        let is_up = self.parts.broker.health() == BrokerHealth::Up;
+        let (was_ours, was_up) =
+            (replace(&mut self.was_ours, until.is_some()), replace(&mut self.was_up, is_up));
+        let Some(until) = until else {
             self.changed.clear();
             return;
-        }
-        if begins {
+        };
+        if !was_ours || (is_up && !was_up) {
             let valued = self.parts.board.answers().into_iter().filter(|answer| answer.rate.value.is_some());
             self.changed.extend(valued.map(|answer| answer.rate.pair.clone()));
         }
@@ -103,7 +117,7 @@ impl<'a> Publisher<'a> {
             let age = answer.age_ms(now).map_or_else(|| "null".to_owned(), |age| age.to_string());
             body.extend_from_slice(age.as_bytes());
             body.push(b'}');
-            self.parts.broker.publish_rate(&pair, Bytes::from(body));
+            self.parts.broker.publish_rate(&pair, Bytes::from(body), until);
         }
     }
 }

@@ -5,7 +5,7 @@ use board::Options;
 use clock::Clock;
 use market::{Pair, Price, Sequence, Tick, TickBatch, Timestamp, VenueId};
 use proptest::prelude::*;
-use recorder::{Accounts, Parts, Settings};
+use recorder::{Accounts, Heard, Parts, Settings};
 use std::{sync::Arc, time::Duration};
 use store::{CandleRange, Interval, Seed};
 use tokio_util::sync::CancellationToken;
@@ -159,7 +159,7 @@ proptest! {
     ) {
         let add = |accounts: &mut Accounts, (cents, at): (u32, i64)| {
             let price = Price::parse(&format!("{}.{:02}", cents / 100 + 1, cents % 100)).unwrap();
-            accounts.add(None, &pair(), price, Timestamp::from_millis(NOON + at), true);
+            accounts.add(None, &pair(), price, Timestamp::from_millis(NOON + at), Heard::default());
         };
         let (mut plain, mut shuffled) = (Accounts::default(), Accounts::default());
         ticks.iter().for_each(|t| add(&mut plain, *t));
@@ -175,10 +175,68 @@ proptest! {
     }
 }
 
+/// A broker says the newest of every pair again every 15 s: that is written no more, and begins nothing anew.
+#[test]
+fn a_repetition_writes_nothing_again() {
+    let mut accounts = Accounts::default();
+    let said = Timestamp::from_millis(NOON);
+    accounts.add(None, &pair(), price("1"), said, Heard::default());
+    assert_eq!(accounts.take_changed(100).len(), 3);
+    let again = |accounts: &mut Accounts, last: &str, after_ms: i64| {
+        let now = said.plus_millis(after_ms);
+        accounts.close(now);
+        accounts.add(None, &pair(), price(last), said, Heard { again_at: Some(now) });
+        (accounts.len(), accounts.take_changed(100).len())
+    };
+    for (after_ms, kept) in [(15_000, 3), (119_999, 3), (120_000, 2), (3_660_000, 1), (3 * 86_400_000, 0)] {
+        assert_eq!(again(&mut accounts, "1", after_ms), (kept, 0), "{after_ms} ms later");
+    }
+    // What comes late and says something counts wherever it is not over.
+    accounts.add(None, &pair(), price("1"), said, Heard::default());
+    assert_eq!(accounts.take_changed(100).len(), 3);
+    assert_eq!(again(&mut accounts, "2", 120_000), (2, 2));
+}
+
+/// A store may be away for days: what waits for it stays within its bound, and hours and days are kept longest.
+#[test]
+fn of_what_waits_too_long_the_oldest_minutes_are_dropped() {
+    let mut accounts = Accounts::with_most(100);
+    let at = |minute: i64| Timestamp::from_millis(NOON + minute * 60_000);
+    for minute in 0..1_000 {
+        accounts.add(None, &pair(), price("1"), at(minute), Heard::default());
+        assert!(accounts.len() <= 100, "{} after {minute} minutes", accounts.len());
+    }
+    let dropped = accounts.take_dropped();
+    assert_eq!(accounts.take_dropped(), 0, "each is counted once");
+    let kept = accounts.take_changed(1_000);
+    let of = |interval| kept.iter().filter(move |c| c.key.interval == interval).map(|c| c.key.start);
+    assert_eq!(
+        (of(Interval::Hour).count(), of(Interval::Day).count()),
+        (17, 2),
+        "1,000 minutes from noon on"
+    );
+    let minutes: std::collections::BTreeSet<_> = of(Interval::Minute).collect();
+    assert_eq!(dropped + minutes.len(), 1_000);
+    assert_eq!(
+        (minutes.first().copied(), minutes.last().copied()),
+        (Some(at(dropped as i64)), Some(at(999)))
+    );
+
+    // More pairs than there is room for: hours go before days.
+    for number in 0..50 {
+        let pair = Pair::parse(&format!("P{number}-USD")).unwrap();
+        accounts.add(None, &pair, price("1"), at(0), Heard::default());
+    }
+    assert!(accounts.len() <= 100);
+    assert!(accounts.take_dropped() > 50, "minutes and hours");
+    let kept = accounts.take_changed(1_000);
+    assert_eq!(kept.iter().filter(|candle| candle.key.interval == Interval::Day).count(), 50);
+}
+
 #[test]
 fn what_is_over_and_written_is_let_go() {
     let mut accounts = Accounts::default();
-    accounts.add(None, &pair(), price("1"), Timestamp::from_millis(NOON), true);
+    accounts.add(None, &pair(), price("1"), Timestamp::from_millis(NOON), Heard::default());
     accounts.close(Timestamp::from_millis(NOON + 86_400_000 * 3));
     assert_eq!(accounts.len(), 3, "not written yet");
     let changed = accounts.take_changed(100);

@@ -11,12 +11,13 @@ use recorder::{Parts, Settings};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
 use store::{Candle, CandleRange, Interval, Seed};
 use testkit::{servers::Postgres, until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const NOON: i64 = 1_790_000_000_000 - 1_790_000_000_000 % 86_400_000 + 43_200_000;
@@ -27,6 +28,10 @@ const LEASE: Duration = Duration::from_millis(900);
 struct Counting {
     shared: Arc<dyn Broker>,
     rates: AtomicUsize,
+    /// It says that it is down.
+    is_away: AtomicBool,
+    /// How often it was asked how it is.
+    asked: AtomicUsize,
 }
 
 #[async_trait]
@@ -37,14 +42,16 @@ impl Broker for Counting {
     fn publish_status(&self, status: VenueStatus) {
         self.shared.publish_status(status);
     }
-    fn publish_rate(&self, _: &Pair, _: Bytes) {
+    fn publish_rate(&self, _: &Pair, _: Bytes, until: Instant) {
+        assert!(until <= Instant::now() + LEASE, "another may be the one that publishes then");
         self.rates.fetch_add(1, Relaxed);
     }
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, BrokerError> {
         self.shared.subscribe().await
     }
     fn health(&self) -> BrokerHealth {
-        self.shared.health()
+        self.asked.fetch_add(1, Relaxed);
+        if self.is_away.load(Relaxed) { BrokerHealth::Down } else { self.shared.health() }
     }
     async fn close(&self) {}
 }
@@ -59,7 +66,12 @@ struct Recorder {
 
 impl Recorder {
     async fn start(name: &str, shared: &Arc<dyn Broker>, clock: Clock, url: &str) -> Recorder {
-        let counting = Arc::new(Counting { shared: shared.clone(), rates: AtomicUsize::new(0) });
+        let counting = Arc::new(Counting {
+            shared: shared.clone(),
+            rates: AtomicUsize::new(0),
+            is_away: AtomicBool::new(false),
+            asked: AtomicUsize::new(0),
+        });
         let broker: Arc<dyn Broker> = counting.clone();
         let cache = cache::open("memory://").await.unwrap();
         let store = store::open(url, Seed::default()).await.unwrap();
@@ -162,6 +174,19 @@ async fn several(url: &str) {
     // It ends in good order: the other goes on at once, and says every pair, also those that did not change since.
     publisher.end().await;
     until("the other publishes", PATIENCE, || stand_by.published() > 0).await;
+
+    // A broker that comes back is told everything anew, though nothing has changed: it keeps no rate.
+    let counting = stand_by.counting.clone();
+    let seen = async || {
+        let before = counting.asked.load(Relaxed);
+        until("it is looked at", PATIENCE, || counting.asked.load(Relaxed) > before + 1).await;
+        stand_by.published()
+    };
+    counting.is_away.store(true, Relaxed);
+    let before = seen().await;
+    assert_eq!(seen().await, before, "nothing changes");
+    counting.is_away.store(false, Relaxed);
+    until("all is said anew", PATIENCE, || stand_by.published() > before).await;
     stand_by.end().await;
 }
 

@@ -1,10 +1,10 @@
 //! The outbox: messages that must reach somebody at least once, written with whatever caused them, sent afterwards.
 //! It must not know what a message says, nor how it is sent.
 //!
-//! A message is `pending` until it is taken, `sending` from before the first byte leaves until the outcome is written,
-//! then `sent`; or `pending` again (certainly not delivered), `ambiguous` (perhaps delivered: it is taken once more, and
-//! [`Message::is_repeat`] says so), or `dead` (given up; stays visible). A process that dies leaves `sending` behind: the
-//! next one calls [`Outbox::reclaim`].
+//! A message is `pending` until it is taken, `sending` until the outcome is written, then `sent`; or `pending` again
+//! (certainly not delivered), `ambiguous` (perhaps delivered: it is taken once more, and [`Message::is_repeat`] says so),
+//! or `dead` (given up; stays visible). Before the first byte leaves, [`Outbox::start_messages`] is told. A process that dies
+//! leaves `sending` behind: the next one calls [`Outbox::reclaim_messages`], and only what was started is marked.
 
 use crate::StoreError;
 use async_trait::async_trait;
@@ -223,10 +223,14 @@ pub trait Outbox: Send + Sync {
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<Message>, StoreError>;
+    /// From now on messages that were taken, each by its id and [`Message::attempts`], may have been sent. `false` if one of
+    /// them is not `sending` by that attempt any more: nothing of them may be sent then.
+    async fn start_messages(&self, messages: &[(i64, i64)], now: Timestamp) -> Result<bool, StoreError>;
     /// Writes outcomes in one transaction: `Sent` also sets the alert's `delivered_at`. One that is not `sending` by
     /// that attempt any more is passed over.
     async fn settle_messages(&self, settlements: &[Settlement], now: Timestamp) -> Result<(), StoreError>;
-    /// What a dead process left `sending` in a channel, taken before that time, is `ambiguous` now; how many.
+    /// What a dead process left `sending` in a channel, taken before that time, is `ambiguous` now if it was started, else
+    /// `pending`; how many.
     async fn reclaim_messages(
         &self,
         channel: &str,
@@ -241,6 +245,8 @@ pub trait Outbox: Send + Sync {
     async fn revive_message(&self, id: i64, now: Timestamp) -> Result<bool, StoreError>;
     /// What waits, by channel and state.
     async fn outbox_depth(&self) -> Result<Vec<OutboxDepth>, StoreError>;
+    /// How many messages of a channel are due and go no earlier than those of this priority.
+    async fn messages_due(&self, channel: &str, priority: i64, now: Timestamp) -> Result<i64, StoreError>;
     /// Forgets sent and dead messages that were written before; at most [`MESSAGES_MAX`]. How many.
     async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError>;
     /// Moves when messages are written: at once by this process, within a second by another.

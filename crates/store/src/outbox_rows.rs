@@ -115,6 +115,22 @@ macro_rules! outbox_rows {
                 Ok(messages)
             }
 
+            async fn start_messages(
+                &self,
+                messages: &[(i64, i64)],
+                now: Timestamp,
+            ) -> Result<bool, StoreError> {
+                let mut start = QueryBuilder::<$database>::new(sql::START);
+                start.push_bind(now.millis()).push(sql::START_OF);
+                start.push_values(messages, |mut row, (id, attempts)| {
+                    row.push_bind(*id).push_bind(*attempts);
+                });
+                start.push(")");
+                // One is by far the most frequent.
+                let start = start.build().persistent(messages.len() == 1).execute(&self.pool);
+                Ok(self.write("", start).await?.rows_affected() == messages.len() as u64)
+            }
+
             async fn settle_messages(
                 &self,
                 settlements: &[Settlement],
@@ -200,6 +216,16 @@ macro_rules! outbox_rows {
                     })
                 };
                 Ok(rows.iter().filter_map(depth).collect())
+            }
+
+            async fn messages_due(
+                &self,
+                channel: &str,
+                priority: i64,
+                now: Timestamp,
+            ) -> Result<i64, StoreError> {
+                let count = sqlx::query_scalar(sql::DUE).bind(channel).bind(priority).bind(now.millis());
+                self.read(count.fetch_one(&self.pool)).await
             }
 
             async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError> {

@@ -253,6 +253,11 @@ impl FakeTelegram {
         self.shared.state().asked.values_mut().for_each(|asked| asked.is_too_old = true);
     }
 
+    /// Since the fake started: the clock that calls and messages are stamped by.
+    pub fn elapsed(&self) -> Duration {
+        self.shared.state().now()
+    }
+
     /// Every call so far.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.state().calls.clone()

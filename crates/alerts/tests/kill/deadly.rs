@@ -5,7 +5,7 @@ use crate::{
     child::Orders,
     receiver::{self, Received},
 };
-use alerts::Sender;
+use alerts::{Sender, Start};
 use async_trait::async_trait;
 use market::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -31,8 +31,10 @@ pub enum Point {
     DuringIntent,
     /// The alert has fired and its message stands in the outbox.
     AfterIntent,
-    /// The message was taken and is not sent.
+    /// The message was taken, with those before and after it, and is not sent.
     AfterTake,
+    /// It is written that it may have been sent, and it is not.
+    AfterStart,
     /// It was sent, and that is not written.
     AfterSend,
     /// That is being written.
@@ -42,11 +44,12 @@ pub enum Point {
 }
 
 impl Point {
-    pub const ALL: [Point; 7] = [
+    pub const ALL: [Point; 8] = [
         Point::BeforeIntent,
         Point::DuringIntent,
         Point::AfterIntent,
         Point::AfterTake,
+        Point::AfterStart,
         Point::AfterSend,
         Point::BeforeCommit,
         Point::AfterCommit,
@@ -98,21 +101,22 @@ impl Deadly {
 /// Sends over a socket, and dies before or after it.
 #[async_trait]
 impl Sender for Deadly {
-    async fn send(&self, group: &[Message]) -> Vec<Outcome> {
-        let mut outcomes = Vec::new();
-        for message in group {
-            let alert_id = message.alert_id.expect("of an alert");
-            let fire_seq = message.fire_seq.expect("of a firing");
-            self.pass(Point::AfterTake, [alert_id].into_iter()).await;
-            let received = Received { alert_id, fire_seq, is_repeat: message.is_repeat };
-            receiver::send(&self.receiver, &received).await.expect("the receiver");
-            self.pass(Point::AfterSend, [alert_id].into_iter()).await;
-            if self.kill.is_some_and(|(_, id)| id == alert_id) {
-                self.is_sent.store(true, Ordering::SeqCst);
-            }
-            outcomes.push(Outcome::Sent);
+    async fn send(&self, group: &[Message], start: &Start) -> Vec<Outcome> {
+        let message = &group[0];
+        let alert_id = message.alert_id.expect("of an alert");
+        let fire_seq = message.fire_seq.expect("of a firing");
+        self.pass(Point::AfterTake, [alert_id].into_iter()).await;
+        if !start.first(1).await {
+            return Vec::new();
         }
-        outcomes
+        self.pass(Point::AfterStart, [alert_id].into_iter()).await;
+        let received = Received { alert_id, fire_seq, is_repeat: message.is_repeat };
+        receiver::send(&self.receiver, &received).await.expect("the receiver");
+        self.pass(Point::AfterSend, [alert_id].into_iter()).await;
+        if self.kill.is_some_and(|(_, id)| id == alert_id) {
+            self.is_sent.store(true, Ordering::SeqCst);
+        }
+        vec![Outcome::Sent]
     }
 }
 
@@ -189,6 +193,9 @@ impl Alerts for Deadly {
 
 #[async_trait]
 impl Outbox for Deadly {
+    async fn start_messages(&self, messages: &[(i64, i64)], now: Timestamp) -> Result<bool, StoreError> {
+        self.store.start_messages(messages, now).await
+    }
     async fn settle_messages(&self, settlements: &[Settlement], now: Timestamp) -> Result<(), StoreError> {
         let killed = || self.kill.iter().map(|(_, id)| *id).filter(|_| self.is_sent.load(Ordering::SeqCst));
         let dies = self.die_soon(Point::BeforeCommit, killed());
@@ -234,6 +241,9 @@ impl Outbox for Deadly {
     }
     async fn outbox_depth(&self) -> Result<Vec<OutboxDepth>, StoreError> {
         self.store.outbox_depth().await
+    }
+    async fn messages_due(&self, channel: &str, priority: i64, now: Timestamp) -> Result<i64, StoreError> {
+        self.store.messages_due(channel, priority, now).await
     }
     async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.store.prune_messages(before).await

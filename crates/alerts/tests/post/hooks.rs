@@ -2,12 +2,18 @@
 //! It must not know the loop.
 
 use crate::lab::{Lab, Names, SECRET};
+use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use guard::SystemResolver;
+use guard::{Resolver, SystemResolver};
 use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 use store::MessageState;
 use testkit::{HookReceiver, HookReply, HookRequest};
 
@@ -131,9 +137,21 @@ async fn a_receiver_is_left_alone_when_it_says_so() {
     assert_eq!((busy.requests().len(), gone.requests().len()), (1, 1));
 }
 
-/// T01, for webhooks: however it is written, resolved or redirected to.
+/// A name that leads to each of these in turn, and then to the last.
+struct Turns(Mutex<Vec<&'static str>>);
+
+#[async_trait]
+impl Resolver for Turns {
+    async fn addresses(&self, _host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let mut turns = self.0.lock();
+        let ip = if turns.len() > 1 { turns.remove(0) } else { turns[0] };
+        Ok(vec![SocketAddr::new(ip.parse().unwrap(), port)])
+    }
+}
+
+/// T01, for webhooks: a name that leads inwards is not followed, and one wrong answer of a name service ends nothing.
 #[tokio::test]
-async fn no_webhook_leads_inwards() {
+async fn a_name_that_leads_inwards_is_asked_again() {
     let (lab, inner) = (Lab::new().await, HookReceiver::start([]).await);
     let port = inner.address.port();
     let names = Names(vec![
@@ -143,6 +161,37 @@ async fn no_webhook_leads_inwards() {
         ("mapped.example", "::ffff:127.0.0.1"),
     ]);
     let running = lab.run("webhook", lab.hooks_with(&[], Arc::new(names)));
+    for name in ["inner", "mixed", "mapped"] {
+        let target = lab.hook(&format!("http://{name}.example:{port}/")).await;
+        lab.put(&target, &["{}"]).await;
+    }
+    let tried_often = async {
+        while !lab.all().await.iter().all(|message| message.attempts > 2 && message.last_error.is_some()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(crate::lab::PATIENCE, tried_often).await.unwrap();
+    running.end().await;
+    let all = lab.all().await;
+    assert!(all.iter().all(|message| message.state != MessageState::Dead && !message.is_repeat), "{all:?}");
+    assert_eq!(inner.connects(), 0);
+
+    let lab = Lab::new().await;
+    let turns = Turns(Mutex::new(vec!["10.0.0.1", "127.0.0.1"]));
+    let running = lab.run("webhook", lab.hooks_with(&["127.0.0.0/8"], Arc::new(turns)));
+    let target = lab.hook(&format!("http://turns.example:{port}/")).await;
+    lab.put(&target, &["{}"]).await;
+    let messages = lab.settled().await;
+    running.end().await;
+    assert_eq!((messages[0].state, messages[0].attempts, inner.connects()), (MessageState::Sent, 2, 1));
+}
+
+/// T01, for webhooks: however it is written or redirected to.
+#[tokio::test]
+async fn no_webhook_leads_inwards() {
+    let (lab, inner) = (Lab::new().await, HookReceiver::start([]).await);
+    let port = inner.address.port();
+    let running = lab.run("webhook", lab.hooks_with(&[], Arc::new(Names(Vec::new()))));
     let urls = [
         format!("http://127.0.0.1:{port}/"),
         format!("http://0x7f.1:{port}/"),
@@ -151,9 +200,6 @@ async fn no_webhook_leads_inwards() {
         format!("http://[::1]:{port}/"),
         format!("http://localhost.:{port}/"),
         format!("http://user:pass@8.8.8.8:{port}/"),
-        format!("http://inner.example:{port}/"),
-        format!("http://mixed.example:{port}/"),
-        format!("http://mapped.example:{port}/"),
         "http://169.254.169.254/latest/meta-data".to_owned(),
         "file:///etc/passwd".to_owned(),
         "gopher://8.8.8.8/".to_owned(),
@@ -185,11 +231,11 @@ async fn no_webhook_leads_inwards() {
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         self.0.lock().extend_from_slice(text);
         Ok(text.len())
     }
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

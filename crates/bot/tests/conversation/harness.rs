@@ -114,6 +114,8 @@ pub async fn stage_on(store: Arc<dyn Store>, demo: bool) -> Stage {
     let whole = Transport { client, store: store.clone(), talk, household, clock };
     let stop = CancellationToken::new();
     let polling = Polling { wait: Duration::from_secs(5), stand_by: Duration::from_millis(500) };
+    let sender = Arc::new(whole.sender());
+    tokio::spawn(alerts::send_outbox(store, sender, clock, alerts::Sending::new("chat"), stop.clone()));
     tokio::spawn(bot::run(whole, me, Updates::Polled(polling), stop.clone()));
     Stage { fake, _stop: stop.drop_guard() }
 }

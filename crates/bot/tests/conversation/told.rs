@@ -2,7 +2,7 @@
 //! It must not test when an alert fires.
 
 use crate::{
-    harness::{ANN, BOSS, GROUP, IVAN},
+    harness::{ANN, BOSS, GROUP, IVAN, stage, stage_on},
     market::{self, BASE},
     parts::{first_html, memory, parts, said},
 };
@@ -283,4 +283,63 @@ async fn the_end_of_quiet_hours_releases_every_topic() {
     talk.hear(in_topic("/settings quiet off")).await;
     let taken = store.take_messages("chat", 10, BASE.plus_millis(60_000)).await.unwrap();
     assert_eq!(taken.iter().map(|message| message.target.clone()).collect::<Vec<_>>(), targets);
+}
+
+/// What the operator says to all stands in every chat, as it was written, once.
+#[tokio::test]
+async fn a_broadcast_reaches_every_chat() {
+    let stage = stage(false).await;
+    for who in [ANN, IVAN, BOSS] {
+        stage.fake.say(who, who, "/start");
+        stage.fake.messages_at_least(who, 1).await;
+    }
+    stage.fake.say(GROUP, ANN, "/alert BTC above 70k");
+    stage.fake.messages_at_least(GROUP, 1).await;
+    stage.fake.say(BOSS, BOSS, "/broadcast We move at <5 o'clock> & are back at 6");
+    let text = "We move at <5 o'clock> & are back at 6";
+    for chat in [ANN, IVAN, BOSS, GROUP] {
+        let all = stage.fake.messages_at_least(chat, if chat == BOSS { 3 } else { 2 }).await;
+        assert_eq!(all.iter().filter(|message| message.text == text).count(), 1, "chat {chat}: {all:?}");
+    }
+    assert_eq!(stage.fake.violations(), [""; 0]);
+}
+
+/// A pause ends where an answer arrives, though nobody told us of it: rights given back in a group, a link that leads here.
+/// One that does not arrive ends nothing.
+#[tokio::test]
+async fn what_is_answered_in_a_paused_chat_ends_its_pause() {
+    let store = memory().await;
+    market::fill(&*store).await;
+    let stage = stage_on(store.clone(), false).await;
+    stage.fake.say(ANN, ANN, "/start");
+    stage.fake.messages_at_least(ANN, 1).await;
+    stage.fake.say(GROUP, ANN, "/alert BTC above 70k");
+    stage.fake.messages_at_least(GROUP, 1).await;
+    for chat in [GROUP, ANN] {
+        assert!(store.pause_chat(chat, "by somebody else").await.unwrap());
+    }
+    let until_paused = async |chat: i64, reason: Option<&str>| {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let paused = store.chat(chat).await.unwrap().unwrap().paused;
+            if paused.is_some() == reason.is_some() && paused.iter().all(|p| p.contains(reason.unwrap_or("")))
+            {
+                return;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "chat {chat} is paused: {paused:?}, not {reason:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    stage.fake.refuse(GROUP, Some((400, "Bad Request: not enough rights to send text messages to the chat")));
+    stage.fake.say(GROUP, ANN, "/rate BTC");
+    until_paused(GROUP, Some("not enough rights")).await;
+    stage.fake.refuse(GROUP, None);
+    stage.fake.say(GROUP, ANN, "/rate BTC");
+    until_paused(GROUP, None).await;
+    stage.fake.say(ANN, ANN, "/start alert_BTC_USDT");
+    until_paused(ANN, None).await;
+    assert_eq!(stage.fake.violations(), [""; 0]);
 }

@@ -2,9 +2,10 @@
 //! It must not know what is tested.
 
 use async_trait::async_trait;
+use board::{Board, Options};
 use bot::{
-    Act, Client, Holding, Household, Keyboard, Pace, Polling, Said, Talk, Throttle, Token, Told, Transport,
-    Updates, What,
+    Act, Client, Conversation, ConversationParts, Holding, Household, Keyboard, Pace, Polling, Said, Talk,
+    Throttle, Token, Told, Transport, Updates, What,
 };
 use clock::Clock;
 use std::{
@@ -22,10 +23,10 @@ pub const TOKEN: &str = "4242:canary_CANARY_canary_CANARY_0123456";
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Says what it hears; notes what it heard.
-#[derive(Default)]
 pub struct Parrot {
     pub heard: Mutex<Vec<Said>>,
-    pub store: Mutex<Option<Arc<dyn Store>>>,
+    pub store: Arc<dyn Store>,
+    product: Conversation,
 }
 
 impl Parrot {
@@ -42,7 +43,6 @@ impl Parrot {
 impl Talk for Parrot {
     async fn hear(&self, said: Said) -> Vec<Act> {
         self.heard.lock().unwrap().push(said.clone());
-        let store = self.store.lock().unwrap().clone();
         let chat = said.chat.map_or(0, |chat| chat.id);
         match said.what {
             What::Text { text, .. } if text == "break" => panic!("the parrot breaks"),
@@ -57,11 +57,11 @@ impl Talk for Parrot {
                 std::iter::once(toast).chain(edit).collect()
             }
             What::Blocked => {
-                store.unwrap().pause_chat(chat, "blocked").await.unwrap();
+                self.store.pause_chat(chat, "blocked").await.unwrap();
                 Vec::new()
             }
             What::Unblocked => {
-                store.unwrap().resume_chat(chat, said.at).await.unwrap();
+                self.store.resume_chat(chat, said.at).await.unwrap();
                 Vec::new()
             }
             _ => Vec::new(),
@@ -77,15 +77,12 @@ impl Talk for Parrot {
         vec![Act::Send { html, keyboard: Keyboard::new() }]
     }
 
-    fn told(&self, _chat: Option<&ChatRow>, message: &Message) -> Option<Told> {
-        let mark = if message.is_repeat { " (repeat)" } else { "" };
-        if message.kind == "broadcast" {
-            let body: serde_json::Value = serde_json::from_str(&message.body).unwrap();
-            return Some(Told {
-                html: format!("{}{mark}", body["html"].as_str()?),
-                keyboard: Keyboard::new(),
-            });
+    fn told(&self, chat: Option<&ChatRow>, message: &Message) -> Option<Told> {
+        // What is not a test's own is told as the product tells it.
+        if message.kind != "test" {
+            return self.product.told(chat, message);
         }
+        let mark = if message.is_repeat { " (repeat)" } else { "" };
         Some(Told { html: format!("{}{mark}", message.body), keyboard: Keyboard::new() })
     }
 
@@ -116,10 +113,21 @@ pub async fn world_on(store: Arc<dyn Store>, faster: u32, timeout: Duration) -> 
     let fake = FakeTelegram::start(TOKEN).await;
     fake.set_limits(Limits::TELEGRAM.faster(faster));
     let client = client(&fake.url(), Pace::TELEGRAM.faster(faster), timeout);
-    let talk = Arc::new(Parrot::default());
-    *talk.store.lock().unwrap() = Some(store.clone());
     let clock = Clock::system();
     let household = Household::new(client.clone(), store.clone(), clock, Arc::new(|_| Vec::new()));
+    let options =
+        Options { stale_after_ms: 60_000, expire_after_ms: 600_000, demo: false, same_as: Vec::new() };
+    let product = Conversation::new(ConversationParts {
+        board: Board::new(clock, options),
+        store: store.clone(),
+        clock,
+        admins: Vec::new(),
+        bot_name: "rates_test_bot".to_owned(),
+        venue_name: Arc::new(|_| None),
+        house: household.clone(),
+        past_within: PATIENCE,
+    });
+    let talk = Arc::new(Parrot { heard: Mutex::default(), store: store.clone(), product });
     let parts = Transport { client, store: store.clone(), talk: talk.clone(), household, clock };
     World { fake, store, talk, parts }
 }

@@ -44,6 +44,22 @@ async fn g01_the_order_to_wait_holds_for_all_calls() {
     assert_eq!(world.fake.violations(), [""; 0]);
 }
 
+/// G01, where more waits for one chat than is taken at a time: what was put off by the order to wait keeps its place.
+#[tokio::test]
+async fn g01_a_long_queue_keeps_its_order() {
+    let world = world(20, Duration::from_secs(30)).await;
+    world.person(1).await;
+    let all: Vec<String> = (0..250).map(|at| format!("alert {at}")).collect();
+    world.put(&all.iter().map(|text| ("chat:1".to_owned(), text.clone())).collect::<Vec<_>>()).await;
+    world.fake.fail_next("sendMessage", Some(1), Fault::TooMany(1));
+    let _pump = world.send();
+    let lines =
+        || world.texts(1).iter().flat_map(|text| text.split("\n\n").map(str::to_owned)).collect::<Vec<_>>();
+    until("all of it", PATIENCE, || lines().len() >= all.len()).await;
+    assert_eq!(lines(), all);
+    assert_eq!(world.fake.violations(), [""; 0]);
+}
+
 /// G02: thousands wait; measured at the server: at most one a second and chat, 30 in all, 20 a minute and group. What
 /// waits for one chat becomes few messages.
 #[tokio::test]

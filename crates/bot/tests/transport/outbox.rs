@@ -52,6 +52,38 @@ async fn g04_no_answer_means_one_marked_repeat() {
     assert!(dead[0].last_error.as_ref().unwrap().starts_with("sent twice, answered never"), "{dead:?}");
 }
 
+/// An outage of Telegram is no reason to give anything up: what could not be done is tried until it can be, and what was
+/// not answered is not sent a last time before Telegram answers something else.
+#[tokio::test]
+async fn an_outage_of_telegram_loses_nothing() {
+    let world = world(20, Duration::from_millis(700)).await;
+    world.person(1).await;
+    world.person(2).await;
+    for code in ["500", "502"] {
+        world.fake.fail_next(
+            "sendMessage",
+            Some(1),
+            Fault::Refuse(code.parse().unwrap(), "Internal Server Error"),
+        );
+        world.fake.fail_next("sendMessage", Some(1), Fault::BadGateway);
+    }
+    world.fake.fail_next("sendMessage", Some(2), Fault::Hang);
+    for _ in 0..3 {
+        world.fake.fail_next("getMe", None, Fault::BadGateway);
+    }
+    world.put(&[("chat:1".into(), "one".into()), ("chat:2".into(), "x".into())]).await;
+    let _pump = world.send();
+    until_rows(&world, MessageState::Sent, 2).await;
+    assert_eq!(world.texts(1), ["one (repeat)"]);
+    assert_eq!(world.texts(2), ["x (repeat)"]);
+    let calls = world.fake.calls();
+    let of = |method: &str, chat| calls.iter().filter(|c| c.method == method && c.chat == chat).count();
+    assert_eq!((of("sendMessage", Some(1)), of("sendMessage", Some(2))), (5, 2));
+    let last = calls.iter().rposition(|call| call.chat == Some(2)).expect("it was sent");
+    let asked = calls[..last].iter().filter(|call| call.method == "getMe").count();
+    assert!(asked >= 4, "it was asked until it answered, {asked} times");
+}
+
 /// What certainly did not arrive is tried again, unmarked.
 #[tokio::test]
 async fn no_connection_is_no_repeat() {

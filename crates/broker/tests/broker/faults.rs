@@ -3,7 +3,11 @@
 
 use crate::lab::{batch, broker, broker_named, channel, prefix, shared, soon, status, tick};
 use broker::{Broker, BrokerHealth, Delivery, Options, Subscription};
-use lapin::options::QueueDeleteOptions;
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicConsumeOptions, BasicGetOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
 use market::{Newest, Pair, VenueId};
 use std::collections::HashMap;
 use std::io::Write;
@@ -11,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use testkit::servers::RabbitMq;
 use testkit::until;
+use tokio::io::AsyncReadExt;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
@@ -155,6 +160,23 @@ async fn a_frozen_server_is_noticed_and_makes_nobody_wait() {
     board.converges(&publisher, Duration::from_secs(10)).await;
 }
 
+/// A server that takes connections and greets nobody: what was given up is closed, and no connection is left behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_never_greets_is_left_in_good_order() {
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("amqp://guest:guest@{}/%2f", server.local_addr().unwrap());
+    let broker = broker::open_with(&url, &Options { prefix: prefix(), ..Options::default() }).await.unwrap();
+    // The same of one after the other: nothing that was given up dials again by itself.
+    for _ in 0..2 {
+        let (mut socket, _) = tokio::time::timeout(PATIENCE, server.accept()).await.unwrap().unwrap();
+        let mut said = Vec::new();
+        let ended = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut said)).await;
+        ended.expect("it stays connected for ever").unwrap();
+        assert_eq!(said, b"AMQP\0\0\x09\x01");
+    }
+    broker.close().await;
+}
+
 /// B03: a server that is short of memory takes nothing; meanwhile the newest is kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blocked_publisher_keeps_the_newest() {
@@ -174,6 +196,112 @@ async fn a_blocked_publisher_keeps_the_newest() {
     server.ctl(&["set_vm_memory_high_watermark", "0.6"]).unwrap();
     board.converges(&publisher, Duration::from_secs(10)).await;
     until("up again", PATIENCE, || publisher.broker.health() == BrokerHealth::Up).await;
+}
+
+/// A rate has no order that its readers could go by: none is said a second time, and none after its time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_is_said_once_and_in_its_time() {
+    let (server, _one) = own().await;
+    let prefix = prefix();
+    let broker = broker_named(&server, &prefix).await;
+    until("up", PATIENCE, || broker.health() == BrokerHealth::Up).await;
+    let mut heard = Rates::of(&server, &prefix).await;
+    let say = |pair: &str, until: Duration| {
+        broker.publish_rate(&Pair::parse(pair).unwrap(), pair.to_owned().into(), Instant::now() + until);
+    };
+    say("SAID-USD", PATIENCE);
+    assert_eq!(heard.next().await, "SAID-USD");
+    server.kill();
+    until("down", PATIENCE, || broker.health() == BrokerHealth::Down).await;
+    say("LATE-USD", Duration::ZERO);
+    say("WAITS-USD", 2 * PATIENCE);
+    server.restart_beside().await.unwrap().unwrap();
+    let mut heard = Rates::of(&server, &prefix).await;
+    assert_eq!(heard.next().await, "WAITS-USD");
+    // Whatever was to come beside it has come before this.
+    say("LAST-USD", PATIENCE);
+    assert_eq!(heard.next().await, "LAST-USD");
+    broker.close().await;
+}
+
+/// A rate that the server took and lost, or refused, is said again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_that_was_not_taken_is_said_again() {
+    let (server, _one) = own().await;
+    let prefix = prefix();
+    let broker = broker_named(&server, &prefix).await;
+    until("up", PATIENCE, || broker.health() == BrokerHealth::Up).await;
+    let say = |pair: &str| {
+        let until = Instant::now() + 2 * PATIENCE;
+        broker.publish_rate(&Pair::parse(pair).unwrap(), pair.to_owned().into(), until);
+    };
+    let mut heard = Rates::of(&server, &prefix).await;
+    say("TAKEN-USD");
+    assert_eq!(heard.next().await, "TAKEN-USD");
+    server.freeze();
+    say("LOST-USD");
+    // Noticed by the heartbeat: by then it was handed to the server long ago.
+    until("down", PATIENCE, || broker.health() == BrokerHealth::Down).await;
+    server.kill();
+    server.restart_beside().await.unwrap().unwrap();
+    let mut heard = Rates::of(&server, &prefix).await;
+    assert_eq!(heard.next().await, "LOST-USD");
+
+    // Somebody's queue has room for one: the server refuses the second until the first is read.
+    let (_connection, channel) = channel(&server).await;
+    let mut full = FieldTable::default();
+    full.insert("x-max-length".into(), AMQPValue::LongInt(1));
+    full.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    let (name, durable) = (|| format!("{prefix}.full").into(), QueueDeclareOptions::default());
+    channel.queue_declare(name(), durable, full).await.unwrap();
+    let rates = format!("{prefix}.rates").into();
+    let bind = QueueBindOptions::default();
+    channel.queue_bind(name(), rates, "#".into(), bind, FieldTable::default()).await.unwrap();
+    say("FIRST-USD");
+    assert_eq!(heard.next().await, "FIRST-USD");
+    say("SECOND-USD");
+    assert_eq!(heard.next().await, "SECOND-USD");
+    let read = async || {
+        let got = channel.basic_get(name(), BasicGetOptions { no_ack: true }).await.unwrap();
+        got.map(|message| String::from_utf8(message.delivery.data).unwrap())
+    };
+    assert_eq!(read().await.as_deref(), Some("FIRST-USD"));
+    let second = async {
+        loop {
+            if let Some(second) = read().await {
+                return second;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert_eq!(soon(second).await, "SECOND-USD");
+    broker.close().await;
+}
+
+/// Everyone else's queue of rates: what comes while the server runs, and while nobody reads.
+struct Rates {
+    _connection: lapin::Connection,
+    consumer: lapin::Consumer,
+}
+
+impl Rates {
+    async fn of(server: &RabbitMq, prefix: &str) -> Rates {
+        let (connection, channel) = channel(server).await;
+        let queue = || format!("{prefix}.everyone").into();
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(queue(), durable, FieldTable::default()).await.unwrap();
+        let rates = format!("{prefix}.rates").into();
+        let bind = QueueBindOptions::default();
+        channel.queue_bind(queue(), rates, "#".into(), bind, FieldTable::default()).await.unwrap();
+        let own = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let consumer = channel.basic_consume(queue(), "t".into(), own, FieldTable::default()).await.unwrap();
+        Rates { _connection: connection, consumer }
+    }
+
+    async fn next(&mut self) -> String {
+        let message = soon(self.consumer.next()).await.expect("the consumer goes on").unwrap();
+        String::from_utf8(message.data).unwrap()
+    }
 }
 
 /// Every connection closed by an operator: all come back.
@@ -246,19 +374,45 @@ async fn what_is_wrong_is_said_once_and_without_the_password() {
     }
 }
 
+/// A defect may break any task; here it is the log that panics. None is gone for good: it is seen to be down meanwhile.
+#[tokio::test]
+async fn a_task_that_panics_begins_again() {
+    let (server, prefix) = (shared(), prefix());
+    for role in ["publisher", "reader"] {
+        let log = Log { breaks_at: Some(role), ..Log::default() };
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let broker = broker_named(&server, &prefix).await;
+        let mut reader = broker.subscribe().await.unwrap();
+        until("up again", PATIENCE, || broker.health() == BrokerHealth::Up).await;
+        assert!(log.text().contains("it failed inside the program"), "{}", log.text());
+        broker.publish_ticks(batch("one", vec![tick("BTC-USD", 1, "l")]));
+        assert!(matches!(soon(reader.next()).await, Some(Delivery::Ticks(_))));
+        broker.close().await;
+    }
+}
+
 /// What was logged.
 #[derive(Clone, Default)]
-struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
+struct Log {
+    text: Arc<parking_lot::Mutex<Vec<u8>>>,
+    /// Panics once, when that role is connected.
+    breaks_at: Option<&'static str>,
+}
 
 impl Log {
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock()).into_owned()
+        String::from_utf8_lossy(&self.text.lock()).into_owned()
     }
 }
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
+        let line = String::from_utf8_lossy(bytes);
+        let is_it = self.breaks_at.is_some_and(|role| line.contains("connected to") && line.contains(role));
+        let breaks = is_it && !self.text().contains("breaks now");
+        self.text.lock().extend_from_slice(if breaks { b"breaks now\n" } else { bytes });
+        assert!(!breaks, "a defect");
         Ok(bytes.len())
     }
 

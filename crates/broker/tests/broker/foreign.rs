@@ -13,6 +13,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
+use tokio::time::Instant;
 
 pub async fn publish(channel: &Channel, exchange: &str, key: &str, body: &[u8]) {
     let options = BasicPublishOptions::default();
@@ -90,6 +91,46 @@ async fn what_cannot_be_read_is_put_aside_once() {
     let more = tokio::time::timeout(Duration::from_millis(300), dead.next()).await;
     assert!(more.is_err(), "put aside once: {more:?}");
     broker.close().await;
+}
+
+/// Messages come faster than they can be read, for long: what the reader needs for that does not grow with them, as is
+/// seen with less of a stack than is customary.
+#[test]
+fn a_reader_that_never_catches_up_goes_on() {
+    const STACK: usize = 256 << 10;
+    const FLOOD: usize = 20_000;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.enable_all().worker_threads(2).thread_stack_size(STACK).build().unwrap();
+    let flooded = runtime.spawn(async {
+        let (server, prefix) = (shared(), prefix());
+        let broker = broker_named(&server, &prefix).await;
+        let mut reader = broker.subscribe().await.unwrap();
+        let (_connection, channel) = channel(&server).await;
+        let said = |pair: &str, of: i64| {
+            let ticks = (1..=of).map(|at| tick(pair, at, "lba")).collect();
+            serde_json::to_vec(&batch("one", ticks)).unwrap()
+        };
+        let exchange = format!("{prefix}.ticks");
+        let body = said("MANY-USD", 40);
+        for _ in 0..FLOOD {
+            let options = BasicPublishOptions::default();
+            let (to, key) = (exchange.as_str().into(), "one".into());
+            channel.basic_publish(to, key, options, &body, BasicProperties::default()).await.unwrap();
+        }
+        publish(&channel, &exchange, "one", &said("LAST-USD", 1)).await;
+        let last = tick("LAST-USD", 1, "lba");
+        let heard = async {
+            loop {
+                let delivery = reader.next().await.expect("the subscription goes on");
+                if matches!(delivery, Delivery::Ticks(batch) if batch.ticks.contains(&last)) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), heard).await.expect("it has read everything");
+        broker.close().await;
+    });
+    runtime.block_on(flooded).unwrap();
 }
 
 /// B08: a newer producer says more, an older one says less.
@@ -217,8 +258,9 @@ async fn a_client_of_another_language_reads_ticks_and_rates() {
     let (published, status) = (batch("one", vec![tick("BTC-USD", 5, "lba")]), status("two", "c", 7));
     let rate = r#"{"pair":"BTC-USD","value":"64348.95","state":"fresh"}"#;
     broker.publish_ticks(published.clone());
-    broker.publish_rate(&Pair::parse("ETH-USD").unwrap(), "{\"not\":\"asked for\"}".into());
-    broker.publish_rate(&Pair::parse("BTC-USD").unwrap(), rate.into());
+    let until = Instant::now() + Duration::from_secs(60);
+    broker.publish_rate(&Pair::parse("ETH-USD").unwrap(), "{\"not\":\"asked for\"}".into(), until);
+    broker.publish_rate(&Pair::parse("BTC-USD").unwrap(), rate.into(), until);
     broker.publish_status(status.clone());
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
     let mut expect = vec![

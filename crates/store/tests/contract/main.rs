@@ -521,7 +521,9 @@ macro_rules! contract {
             firing_given_up_at_any_moment_is_done_or_not_done
             a_store_without_alerts_is_brought_up_to_date
             messages_are_taken_when_due_in_order_and_once
+            what_is_due_is_counted_by_priority
             a_message_that_waits_holds_up_its_own_target_only
+            order_is_kept_by_more_than_is_taken_at_a_time
             held_messages_wait_together_and_hold_up_nobody
             what_may_have_arrived_is_taken_again_and_says_so
             delivery_is_written_to_the_alert_with_the_message

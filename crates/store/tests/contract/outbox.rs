@@ -28,6 +28,11 @@ fn bodies(messages: &[Message]) -> Vec<&str> {
     messages.iter().map(|message| message.body.as_str()).collect()
 }
 
+async fn start(store: &dyn Store, messages: &[Message], now: i64) -> bool {
+    let some: Vec<_> = messages.iter().map(|message| (message.id, message.attempts)).collect();
+    store.start_messages(&some, at(now)).await.unwrap()
+}
+
 async fn settle(store: &dyn Store, message: &Message, outcome: Outcome, now: i64) {
     let settlement = Settlement { id: message.id, attempts: message.attempts, outcome };
     store.settle_messages(&[settlement], at(now)).await.unwrap();
@@ -62,6 +67,19 @@ pub(crate) async fn messages_are_taken_when_due_in_order_and_once(place: &dyn Pl
     assert_eq!(bodies(&take(&*store, 52).await), ["2"]);
 }
 
+pub(crate) async fn what_is_due_is_counted_by_priority(place: &dyn Place) {
+    let store = open(place).await;
+    let bulk = |target: &str| NewMessage { priority: PRIORITY_BULK, ..message(target, "bulk") };
+    let later = |ms| NewMessage { not_before: Some(at(ms)), ..bulk("chat:1") };
+    put(&*store, &[bulk("chat:1"), bulk("chat:2"), later(50), bulk("webhook:1"), message("chat:3", "a")])
+        .await;
+    let due = async |priority, now| store.messages_due("chat", priority, at(now)).await.unwrap();
+    assert_eq!((due(PRIORITY_BULK, 9).await, due(PRIORITY_BULK, 10).await), (0, 2));
+    assert_eq!((due(PRIORITY_BULK, 50).await, due(PRIORITY_ALERT, 50).await), (3, 4));
+    take(&*store, 10).await;
+    assert_eq!(due(PRIORITY_BULK, 50).await, 1, "what is being sent does not wait");
+}
+
 pub(crate) async fn a_message_that_waits_holds_up_its_own_target_only(place: &dyn Place) {
     let store = open(place).await;
     put(&*store, &[message("chat:1", "a"), message("chat:1", "b"), message("chat:2", "c")]).await;
@@ -77,7 +95,34 @@ pub(crate) async fn a_message_that_waits_holds_up_its_own_target_only(place: &dy
     assert_eq!(take(&*store, 50).await, [], "b waits for a, d for c, which is being sent");
     settle(&*store, &taken[2], Outcome::Sent, 60).await;
     assert_eq!(bodies(&take(&*store, 60).await), ["d"]);
-    assert_eq!(bodies(&take(&*store, 100).await), ["a", "b"]);
+    let first = take(&*store, 100).await;
+    assert_eq!(bodies(&first), ["a"], "b has an older time, and its place all the same");
+    settle(&*store, &first[0], Outcome::Sent, 110).await;
+    assert_eq!(bodies(&take(&*store, 110).await), ["b"]);
+}
+
+/// More waits than is taken at a time: what was put off has a later time then, and keeps its place.
+pub(crate) async fn order_is_kept_by_more_than_is_taken_at_a_time(place: &dyn Place) {
+    let store = open(place).await;
+    let all: Vec<String> = (0..7).map(|at| at.to_string()).collect();
+    put(&*store, &all.iter().map(|body| message("chat:1", body)).collect::<Vec<_>>()).await;
+    for message in store.take_messages("chat", 3, at(10)).await.unwrap() {
+        settle(&*store, &message, Outcome::NotNow { at: at(50) }, 20).await;
+    }
+    assert_eq!(take(&*store, 49).await, [], "what comes after them waits with them");
+    put(&*store, &[message("chat:2", "elsewhere")]).await;
+    let (mut seen, mut now) = (Vec::new(), 50);
+    while let taken = store.take_messages("chat", 3, at(now)).await.unwrap()
+        && !taken.is_empty()
+    {
+        for message in &taken {
+            settle(&*store, message, Outcome::Sent, now).await;
+            seen.push(message.body.clone());
+        }
+        now += 1;
+    }
+    seen.retain(|body| body != "elsewhere");
+    assert_eq!(seen, all);
 }
 
 pub(crate) async fn held_messages_wait_together_and_hold_up_nobody(place: &dyn Place) {
@@ -113,6 +158,7 @@ pub(crate) async fn what_may_have_arrived_is_taken_again_and_says_so(place: &dyn
     assert_eq!((dead.state, dead.last_error.as_deref()), (MessageState::Dead, Some("gone")));
 
     // Whoever sent b is dead.
+    assert!(start(&*store, &taken[1..2], 12).await);
     assert_eq!(store.reclaim_messages("chat", at(10), at(40)).await.unwrap(), 0, "taken at 10, not before");
     assert_eq!(store.reclaim_messages("chat", at(11), at(40)).await.unwrap(), 1);
     let again = take(&*store, 40).await;
@@ -120,6 +166,23 @@ pub(crate) async fn what_may_have_arrived_is_taken_again_and_says_so(place: &dyn
     settle(&*store, &again[0], Outcome::Sent, 41).await;
     let sent = show(&*store, again[0].id).await;
     assert_eq!((sent.state, sent.sent_at, sent.last_error), (MessageState::Sent, Some(at(41)), None));
+
+    // Of what was taken and never started nothing can have arrived. It is nobody's until it is taken again.
+    put(&*store, &[message("chat:3", "d"), message("chat:3", "e")]).await;
+    let taken = take(&*store, 42).await;
+    assert!(start(&*store, &taken[..1], 43).await);
+    assert_eq!(store.reclaim_messages("chat", at(43), at(44)).await.unwrap(), 2);
+    assert!(!start(&*store, &taken, 45).await, "it is not ours any more");
+    let again = take(&*store, 46).await;
+    let marked: Vec<bool> = again.iter().map(|message| message.is_repeat).collect();
+    assert_eq!((bodies(&again), marked), (vec!["d", "e"], vec![true, false]));
+    assert!(!start(&*store, &taken, 47).await, "it is somebody else's");
+    assert!(start(&*store, &again, 47).await);
+    // What was marked once stays so, started or not.
+    assert_eq!(store.reclaim_messages("chat", at(47), at(48)).await.unwrap(), 2);
+    let again = take(&*store, 49).await;
+    assert_eq!(store.reclaim_messages("chat", at(50), at(51)).await.unwrap(), 2);
+    assert!(take(&*store, 52).await.iter().all(|message| message.is_repeat), "{again:?}");
 
     assert!(!store.revive_message(sent.id, at(50)).await.unwrap());
     assert!(store.revive_message(dead.id, at(50)).await.unwrap());
