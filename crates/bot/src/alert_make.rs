@@ -9,7 +9,7 @@ use crate::{
     html::fill,
     keys::{key, row, rows, typed},
     number,
-    phrase::{Ask, Asked},
+    phrase::{Ask, Asked, Wanted},
     world::StoreAway,
 };
 use alerts::{Condition, Progress, Side, Spec, value_now};
@@ -192,6 +192,16 @@ impl Here<'_> {
         };
         let (row, mut spec) = found;
         let Some(pair) = spec.pair.clone() else { return self.say(t.contradiction) };
+        let is_other = |wanted: &Wanted| {
+            wanted.base != *pair.base() || wanted.quote.as_ref().is_some_and(|quote| quote != pair.quote())
+        };
+        if ask.wanted.as_ref().is_some_and(is_other) {
+            let values = [("id", id.to_string()), ("pair", pair_name(&pair))];
+            return self.say_filled(
+                t.alert_other_pair,
+                &values.each_ref().map(|(name, value)| (*name, value.as_str())),
+            );
+        }
         let value = value_now(&self.world.parts.board, &pair);
         spec.condition = match (&ask.what, &spec.condition) {
             (

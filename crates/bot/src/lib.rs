@@ -63,6 +63,7 @@ mod standby;
 mod throttle;
 mod token;
 mod webhook;
+mod when;
 
 pub use call_error::CallError;
 pub use client::{API_URL, Client, ClientError};
