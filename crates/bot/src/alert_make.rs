@@ -40,25 +40,27 @@ impl Here<'_> {
         let Some(wanted) = &ask.wanted else { return self.say(self.t().understood_missing_pair) };
         let Some(pair) = self.resolve(wanted) else { return self.unresolved(wanted) };
         let value = value_now(&self.world.parts.board, &pair);
-        let condition = match &ask.what {
-            Asked::Price { side, price } => match self.price_asked(&pair, *side, *price, ask, value) {
-                Ok(condition) => condition,
-                Err(question) => return question,
-            },
+        match self.condition(&pair, ask, value) {
+            Ok(condition) => self.save_new(pair, condition, ask.repeat, ask.is_urgent).await,
+            Err(answer) => answer,
+        }
+    }
+
+    /// What was asked for, as a condition on the pair; or the question that has to be answered first.
+    fn condition(&self, pair: &Pair, ask: &Ask, value: Option<Price>) -> Result<Condition, Vec<Act>> {
+        let sure = |pct: &Number| pct.sure().ok_or_else(|| self.say(self.t().contradiction));
+        Ok(match &ask.what {
+            Asked::Price { side, price } => self.price_asked(pair, *side, *price, ask, value)?,
             Asked::Move { direction, pct, within_ms } => {
-                let Some(pct) = pct.sure() else { return self.say(self.t().contradiction) };
-                match within_ms {
-                    None => Condition::MoveFromNow { direction: *direction, pct },
-                    Some(DAY_MS) => Condition::Change24h { direction: *direction, pct },
-                    Some(within_ms) => Condition::Move { direction: *direction, pct, within_ms: *within_ms },
+                let (direction, pct) = (*direction, sure(pct)?);
+                match *within_ms {
+                    None => Condition::MoveFromNow { direction, pct },
+                    Some(DAY_MS) => Condition::Change24h { direction, pct },
+                    Some(within_ms) => Condition::Move { direction, pct, within_ms },
                 }
             }
-            Asked::Spread { pct } => match pct.sure() {
-                Some(pct) => Condition::Spread { pct },
-                None => return self.say(self.t().contradiction),
-            },
-        };
-        self.save_new(pair, condition, ask.repeat, ask.is_urgent).await
+            Asked::Spread { pct } => Condition::Spread { pct: sure(pct)? },
+        })
     }
 
     /// The condition of a price; or the question that has to be answered first.
@@ -216,21 +218,9 @@ impl Here<'_> {
                 let by_rate = value.map(|v| if threshold > v { Side::Above } else { Side::Below });
                 Condition::Cross { side: side.or(by_rate).unwrap_or(*old), threshold }
             }
-            (Asked::Move { direction, pct, within_ms }, _) => {
-                let Some(pct) = pct.sure() else { return self.say(t.contradiction) };
-                match within_ms {
-                    None => Condition::MoveFromNow { direction: *direction, pct },
-                    Some(DAY_MS) => Condition::Change24h { direction: *direction, pct },
-                    Some(within_ms) => Condition::Move { direction: *direction, pct, within_ms: *within_ms },
-                }
-            }
-            (Asked::Spread { pct }, _) => match pct.sure() {
-                Some(pct) => Condition::Spread { pct },
-                None => return self.say(t.contradiction),
-            },
-            (Asked::Price { side, price }, _) => match self.price_asked(&pair, *side, *price, ask, value) {
+            _ => match self.condition(&pair, ask, value) {
                 Ok(condition) => condition,
-                Err(question) => return question,
+                Err(answer) => return answer,
             },
         };
         if let Err(error) = spec.check() {

@@ -15,7 +15,7 @@ use crate::{
     when::{self, Coin, EVERY_DAY, Heard, WEEKDAYS, WEEKENDS, When},
     world::StoreAway,
 };
-use alerts::{TimeOfDay, ZoneName};
+use alerts::{Target, TimeOfDay, ZoneName};
 use clock::Clock;
 use market::{Pair, Timestamp};
 use std::{sync::Arc, time::Duration};
@@ -232,11 +232,8 @@ async fn message(store: &dyn Store, row: &SubscriptionRow, pair: Pair, now: Time
     // Without its past day a rate is still worth telling.
     let day = Day::read(store, &pair, now).await.ok().flatten();
     let body = Subscribed::new(row.id, pair, day);
-    let target = match row.thread {
-        Some(thread) => format!("chat:{}/{thread}", row.chat_id),
-        None => format!("chat:{}", row.chat_id),
-    };
-    NewMessage::new(target, Subscribed::KIND, body.to_json())
+    let target = Target::Chat { chat: row.chat_id, thread: row.thread };
+    NewMessage::new(target.to_string(), Subscribed::KIND, body.to_json())
 }
 
 fn next_of(row: &SubscriptionRow, now: Timestamp, zone: Option<&ZoneName>) -> Option<Timestamp> {

@@ -319,7 +319,7 @@ impl Language {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::html;
+    use crate::{html, split::readable};
 
     #[test]
     fn the_same_places_are_filled_in_both_languages() {
@@ -338,12 +338,12 @@ mod tests {
             assert!(!stray, "{key}: {en}");
         }
         for (key, ru) in RU.all() {
-            let says_something = html::plain(ru).chars().any(char::is_alphabetic);
+            let says_something = readable(ru).chars().any(char::is_alphabetic);
             let stays_latin =
                 ["key_other_language", "id", "sources_line", "rate_short", "admin_help"].contains(&key);
             let outside: String =
                 ru.split('{').map(|part| part.split_once('}').map_or(part, |(_, rest)| rest)).collect();
-            let has_words = html::plain(&outside).chars().any(char::is_alphabetic);
+            let has_words = readable(&outside).chars().any(char::is_alphabetic);
             assert!(
                 !says_something || stays_latin || !has_words || ru.chars().any(is_cyrillic),
                 "{key}: {ru}"

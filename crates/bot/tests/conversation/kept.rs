@@ -279,7 +279,14 @@ async fn an_alert_is_not_changed_in_the_name_of_another_pair() {
         assert_eq!(hear(text).await, "Alert #1 is on BTC/USDT, so nothing was changed.", "{text}");
     }
     assert_eq!(store.alert(1).await.unwrap(), before);
-    for (text, threshold) in [("/alert #1 BTC 75000", "75,000"), ("/alert #1 BTC USDT 76000", "76,000")] {
+    for (text, threshold) in [
+        ("/alert #1 BTC 75000", "75,000"),
+        ("/alert #1 BTC USDT 76000", "76,000"),
+        ("/alert #1 BTC +5% 24h", "24 h change of BTC/USDT"),
+        ("/alert #1 spread 2%", "more than 2% apart"),
+        ("/alert #1 -3% 1h", "falls <b>3% within 1 h"),
+        ("/alert #1 BTC 77000", "77,000"),
+    ] {
         assert!(hear(text).await.contains(threshold), "{text}");
     }
 }
