@@ -263,15 +263,29 @@ async fn the_end_of_quiet_hours_releases_what_waited() {
     assert_eq!(waiting().await, 1);
 }
 
+fn in_topic(text: &str) -> Said {
+    let chat = Some(ChatRef { id: GROUP, kind: ChatKind::Group, thread: Some(7) });
+    Said { chat, ..said(BOSS, text) }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_in_a_topic_is_told_there() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    talk.hear(in_topic("/alert BTC above 70k")).await;
+    let row = store.alert(1).await.unwrap().unwrap();
+    assert_eq!((row.owner.as_str(), row.target.as_str()), ("chat:-100", "chat:-100/7"));
+    talk.hear(in_topic("/sub BTC 14:06")).await;
+    let due = BASE.plus_millis(61_000);
+    assert_eq!(bot::deliver_due(&*store, due).await.unwrap(), 1);
+    assert_eq!(store.take_messages("chat", 1, due).await.unwrap()[0].target, "chat:-100/7");
+}
+
 /// Quiet hours are the whole group's: changed in one topic, they release what others hold as well.
 #[tokio::test]
 async fn the_end_of_quiet_hours_releases_every_topic() {
     let store = memory().await;
     let talk = Conversation::new(parts(store.clone()));
-    let in_topic = |text| {
-        let chat = Some(ChatRef { id: GROUP, kind: ChatKind::Group, thread: Some(7) });
-        Said { chat, ..said(BOSS, text) }
-    };
     talk.hear(in_topic("/settings quiet 14:00-16:00")).await;
     let targets = ["", "/7", "/9"].map(|topic| format!("chat:{GROUP}{topic}"));
     let held = targets.clone().map(|target| NewMessage {
