@@ -1,11 +1,11 @@
 //! An alert that a program or the operator asks for: kept with its webhook, and how it is shown.
 //! It must not know HTTP, nor the command line.
 
-use crate::{Progress, Spec, Target, signature};
+use crate::{Condition, Progress, Spec, Target, signature};
 use guard::Guard;
-use market::{Price, Timestamp};
+use market::{Price, Timestamp, VenueId};
 use serde_json::{Value, json};
-use store::{AlertRow, Alerts, NewAlert, Owner, StoreError, WebhookRow, Webhooks};
+use store::{AlertRow, Alerts, NewAlert, Owner, StoreError, TradeInfo, TradeRow, WebhookRow, Webhooks};
 use url::Url;
 
 /// The longest address of a webhook.
@@ -83,6 +83,19 @@ pub async fn keep<S: Alerts + Webhooks + ?Sized>(
         Some(id) => Ok(Kept::Added { id, is_new_secret: webhook.secret == made, webhook }),
         None => Ok(Kept::TooManyAlerts),
     }
+}
+
+/// The venue that an alert watches, if no row asks anything of it: nobody waits for a venue that nobody asks.
+pub async fn unasked_venue<'a, S: TradeInfo + ?Sized>(
+    store: &S,
+    spec: &'a Spec,
+) -> Result<Option<&'a VenueId>, StoreError> {
+    let Condition::SourceDown { venue, .. } = &spec.condition else { return Ok(None) };
+    let rows = store.trade_rows().await?;
+    let names = |row: &TradeRow| {
+        row.venue.as_deref().is_some_and(|name| name.trim().eq_ignore_ascii_case(venue.as_str()))
+    };
+    Ok(if rows.iter().any(names) { None } else { Some(venue) })
 }
 
 /// Whether a webhook may be there; why not, in words that repeat nothing of it.

@@ -28,10 +28,10 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Of a rate that is fresh and has a value. Of any other there is none: on what is stale, disputed, suspect or
-    /// expired no alert fires, arms or learns anything.
+    /// Of a rate that is fresh, has a value and was said by a venue since the start. Of any other there is none: on what
+    /// is stale, disputed, suspect or expired, or rests on the cache alone, no alert fires, arms or learns anything.
     pub fn of(rate: &Rate, at: Timestamp) -> Option<Seen> {
-        if rate.state != RateState::Fresh {
+        if rate.state != RateState::Fresh || rate.is_cached {
             return None;
         }
         Some(Seen {

@@ -110,19 +110,29 @@ impl Ladder {
             return;
         }
         woken.append(&mut self.unknown);
-        while let Some((key, who)) = self.up.first().copied()
-            && self.level(Way::Up, key).is_some_and(|level| measure > level)
-        {
-            self.up.pop_first();
-            woken.push(who);
-        }
-        while let Some((key, who)) = self.down.first().copied()
-            && self.level(Way::Down, key).is_some_and(|level| measure < level)
-        {
-            self.down.pop_first();
-            woken.push(who);
-        }
+        self.wake_on(Way::Up, measure, woken);
+        self.wake_on(Way::Down, measure, woken);
+    }
+
+    /// Takes out those alone who wait for it to go this way and whom it wakes.
+    pub(crate) fn wake_on(&mut self, way: Way, measure: Decimal, woken: &mut Vec<u32>) {
         self.nearest = None;
+        while let Some((key, who)) = self.first(way)
+            && self.is_beyond(way, key, measure)
+        {
+            match way {
+                Way::Up => self.up.pop_first(),
+                Way::Down => self.down.pop_first(),
+            };
+            woken.push(who);
+        }
+    }
+
+    fn first(&self, way: Way) -> Option<(Decimal, u32)> {
+        match way {
+            Way::Up => self.up.first().copied(),
+            Way::Down => self.down.first().copied(),
+        }
     }
 
     /// Whether the measure is beyond a key.

@@ -31,7 +31,7 @@ mod window;
 mod write;
 
 pub use alert::{Alert, AlertError};
-pub use ask::{KeepError, Kept, MEMBERS, Wish, check_url, keep, shown};
+pub use ask::{KeepError, Kept, MEMBERS, Wish, check_url, keep, shown, unasked_venue};
 pub use book::{Book, Expired, Fired, Need, Seen};
 pub use firing::{Firing, Offline};
 pub use outbox::send_outbox;
@@ -39,6 +39,7 @@ pub use preview::{Preview, preview, preview_days};
 pub use progress::{Gate, Progress};
 pub use quiet::{Quiet, QuietError, TimeOfDay, ZoneName};
 pub use run::{Parts, Settings, run};
+pub use see::value_now;
 pub use sender::{Sender, Sending, Start};
 pub use spec::{Condition, Direction, Side, Spec, SpecError};
 pub use target::{Target, TargetError};

@@ -53,9 +53,7 @@ impl Page {
             self.spread.wake(spread_pct, woken);
         }
         for window in &mut self.windows {
-            window.push(seen.at, value);
-            window.rise.wake(value, woken);
-            window.fall.wake(value, woken);
+            window.see(seen.at, value, woken);
         }
         self.seen += 1;
     }

@@ -1,9 +1,9 @@
-//! Rates and venues from the board into the book.
+//! Rates and venues from the board into the book, and what a pair is worth to one who sets an alert.
 //! It must not know the store.
 
 use crate::{Seen, run::Watch};
-use board::Next;
-use market::{ConnectionState, Pair, VenueId};
+use board::{Board, Next};
+use market::{ConnectionState, Pair, Price, VenueId};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +40,12 @@ pub(crate) async fn look(watch: &Watch, stop: &CancellationToken) {
     }
 }
 
+/// What a pair is worth now, if that is good enough to set an alert by: as good as what alerts fire on.
+pub fn value_now(board: &Board, pair: &Pair) -> Option<Price> {
+    let answer = board.answer(pair)?;
+    Seen::of(&answer.rate, board.clock().now()).map(|seen| seen.value)
+}
+
 fn see(watch: &Watch, pair: &Pair) {
     let Some(answer) = watch.parts.board.answer(pair) else { return };
     let now = watch.parts.clock.now();
@@ -65,12 +71,14 @@ fn see_venues(watch: &Watch) {
     let known: BTreeMap<&VenueId, _> = views.iter().map(|view| (&view.status.venue, view)).collect();
     let now = watch.parts.clock.now();
     for venue in &waited_for {
-        let Some(view) = known.get(venue) else { continue };
-        let connections = &view.status.connections;
-        // One without connections is not asked for anything: that is no failure of it.
-        if view.unknown || !connections.is_empty() {
-            let is_live = connections.iter().any(|c| c.state == ConnectionState::Live);
-            watch.with(|book| book.see_venue(venue, view.unknown || !is_live, now));
-        }
+        let is_down = match known.get(venue) {
+            // Nobody has spoken of it since we are here: whoever asks it is away, too.
+            None => true,
+            Some(view) if view.unknown => true,
+            // One without connections is not asked for anything: that is no failure of it.
+            Some(view) if view.status.connections.is_empty() => continue,
+            Some(view) => !view.status.connections.iter().any(|c| c.state == ConnectionState::Live),
+        };
+        watch.with(|book| book.see_venue(venue, is_down, now));
     }
 }

@@ -1,7 +1,7 @@
 //! The lowest and the highest value of the last so many minutes, and the value of 24 hours ago.
 //! It must not know what is made of them, nor read the clock.
 
-use crate::ladder::Ladder;
+use crate::ladder::{Ladder, Way};
 use market::Timestamp;
 use rust_decimal::Decimal;
 use std::collections::VecDeque;
@@ -11,6 +11,8 @@ const STEPS: i64 = 240;
 const DAY_MS: i64 = 86_400_000;
 /// The value of 24 hours ago may be so much older, where nothing was quoted in between.
 const REFERENCE_AGE_MS_MAX: i64 = 3_600_000;
+/// So long a window waits to be told what was before it.
+const UNTOLD_MS_MAX: i64 = 60_000;
 /// So much of yesterday is asked for ahead.
 const TOLD_AHEAD_MS: i64 = 7_200_000;
 
@@ -76,6 +78,8 @@ pub(crate) struct Window {
     pub(crate) users: usize,
     /// Whether it was told what was before it.
     pub(crate) is_told: bool,
+    /// When something was first seen in it.
+    first_at: Option<Timestamp>,
     lowest: Extreme,
     highest: Extreme,
     /// Per cents above the lowest.
@@ -90,6 +94,7 @@ impl Window {
             within_ms,
             users: 0,
             is_told: false,
+            first_at: None,
             lowest: Extreme::new(true, within_ms),
             highest: Extreme::new(false, within_ms),
             rise: Ladder::relative(),
@@ -97,7 +102,22 @@ impl Window {
         }
     }
 
-    pub(crate) fn push(&mut self, at: Timestamp, value: Decimal) {
+    /// Takes in a value; whom it wakes.
+    pub(crate) fn see(&mut self, at: Timestamp, value: Decimal, woken: &mut Vec<u32>) {
+        self.push(at, value);
+        let first_at = *self.first_at.get_or_insert(at);
+        if self.is_told || at.millis_since(first_at) >= UNTOLD_MS_MAX {
+            self.rise.wake(value, woken);
+            self.fall.wake(value, woken);
+        } else {
+            // Its own first value is its extreme as yet: nobody learns from that, and no move is over by it. What is a
+            // move already is one all the more once the past is told.
+            self.rise.wake_on(Way::Up, value, woken);
+            self.fall.wake_on(Way::Down, value, woken);
+        }
+    }
+
+    fn push(&mut self, at: Timestamp, value: Decimal) {
         self.lowest.push(at, value);
         self.highest.push(at, value);
         self.rise.set_base(self.lowest.now());

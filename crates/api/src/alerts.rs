@@ -9,18 +9,17 @@ use crate::{
     state::Server,
     trade_info::expect_json,
 };
-use alerts::{KeepError, Kept, Seen, Spec, Wish};
+use alerts::{KeepError, Kept, Spec, Wish};
 use axum::{
     body::Bytes,
     extract::{Path, RawQuery, State, rejection::PathRejection},
     response::IntoResponse,
 };
 use hyper::{HeaderMap, StatusCode, header};
-use market::{Pair, Price};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{collections::HashMap, sync::Arc};
-use store::{Message, MessageFilter, Owner, Store, WebhookRow};
+use store::{AlertRow, Delivery, Owner, Store, WebhookRow};
 
 /// The most open alerts of one key.
 const ALERTS_MAX: usize = 10_000;
@@ -58,6 +57,11 @@ pub(crate) async fn add(
         return Err(Problem::BadRequest("webhook: missing; write {\"url\": \"https://…\"}".into()));
     }
     let store = server.store()?;
+    if let Some(venue) = server.within(alerts::unasked_venue(store, &spec)).await? {
+        return Err(Problem::BadRequest(format!(
+            "venue: no row of trade_info names {venue}; GET /api/v1/venues lists those there are"
+        )));
+    }
     let preview = json!({"days": PREVIEW_DAYS, "count": preview(&server, store, &spec).await});
     let (Some(webhook), false) = (webhook, is_dry_run) else {
         let mut said = serde_json::to_value(&spec).map_err(|_| Problem::Internal)?;
@@ -67,7 +71,7 @@ pub(crate) async fn add(
     };
     let wish = Wish {
         owner: Owner::Key(key.id),
-        value: value_now(&server, spec.pair.as_ref()),
+        value: spec.pair.as_ref().and_then(|pair| alerts::value_now(server.board(), pair)),
         spec,
         url: webhook.url,
         secret: webhook.secret,
@@ -134,13 +138,16 @@ pub(crate) async fn show(
     let owner = Owner::Key(authorise(&server, &headers).await?.id).to_string();
     let id = alert_id(path)?;
     let store = server.store()?;
-    // Messages first: of one that is shown as sent, the alert knows too.
-    let filter = MessageFilter { alert_id: Some(id), ..MessageFilter::default() };
-    let messages = server.within(store.messages(&filter, MESSAGES_MAX)).await?;
-    let row = server.within(store.alert(id)).await?.filter(|row| row.owner == owner).ok_or(NO_ALERT)?;
+    let own = async || -> Result<AlertRow, Problem> {
+        server.within(store.alert(id)).await?.filter(|row| row.owner == owner).ok_or(NO_ALERT)
+    };
+    own().await?;
+    let deliveries = server.within(store.deliveries(id, MESSAGES_MAX)).await?;
+    // Read again, since of a message that is shown as sent the alert must know, too.
+    let row = own().await?;
     let webhooks = webhooks(&server, &owner).await?;
     let mut said = alerts::shown(&row, webhooks.get(&row.target));
-    said["messages"] = messages.iter().map(message).collect();
+    said["messages"] = deliveries.iter().map(message).collect();
     say::value(&said)
 }
 
@@ -210,12 +217,6 @@ fn check(server: &Server, webhook: &Webhook) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What the pair is worth, if that is fresh.
-fn value_now(server: &Server, pair: Option<&Pair>) -> Option<Price> {
-    let answer = server.board().answer(pair?)?;
-    Seen::of(&answer.rate, server.board().clock().now()).map(|seen| seen.value)
-}
-
 /// How often it would have fired; `None` where candles do not tell, or do not come in time: then an alert is kept all
 /// the same.
 async fn preview(server: &Server, store: &dyn Store, spec: &Spec) -> Option<u32> {
@@ -230,9 +231,9 @@ async fn webhooks(server: &Server, owner: &str) -> Result<HashMap<String, Webhoo
     Ok(webhooks.into_iter().map(|hook| (alerts::Target::Webhook(hook.id).to_string(), hook)).collect())
 }
 
-fn message(message: &Message) -> Value {
+fn message(message: &Delivery) -> Value {
     json!({
-        "id": format!("msg_{}", message.id),
+        "id": format!("msg_{}", message.message_id),
         "fire_seq": message.fire_seq,
         "state": message.state.as_str(),
         "attempts": message.attempts,

@@ -42,6 +42,12 @@ pub fn run(table: &mut Table) -> anyhow::Result<()> {
         let points = [(yesterday.plus_millis(-60_000), Decimal::from(100))];
         million.tell_references(pair, points.into_iter(), yesterday.plus_millis(3_600_000));
     }
+    // Nor does a gate wait for what was before.
+    for need in million.needs(clock.now()) {
+        for within_ms in need.windows_ms {
+            million.tell_window(&need.pair, within_ms, &[]);
+        }
+    }
     let mut lane = Lane { board: Board::new(clock, options), clock, pairs, at: 0 };
     // Both know every pair, every gate knows its side, and the machine is warm.
     lane.run(&mut none, PAIRS * 3)?;

@@ -50,7 +50,7 @@ impl Here<'_> {
             },
             "logs" => self.logs().await,
             "version" => self.say_filled(t.admin_version, &[("version", env!("CARGO_PKG_VERSION"))]),
-            _ => self.say(t.admin_help),
+            _ => self.admin().await,
         }
     }
 

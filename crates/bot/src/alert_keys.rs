@@ -4,14 +4,14 @@
 use crate::{
     Act, Keyboard,
     alert_make::ALERTS_MAX,
-    alert_text::{AlertView, distance, value_now},
+    alert_text::{AlertView, distance},
     here::Here,
     html::fill,
     keys::{key, row, rows},
     moment, number,
     world::StoreAway,
 };
-use alerts::{Condition, Progress, Side, Spec};
+use alerts::{Condition, Progress, Side, Spec, value_now};
 use market::Price;
 use rust_decimal::Decimal;
 use std::cmp::Reverse;
@@ -84,6 +84,7 @@ impl Here<'_> {
     async fn alert_list(&self, page: usize) -> Result<(String, Keyboard), StoreAway> {
         let t = self.t();
         let all = self.world.surely(self.world.parts.store.alerts_of(&self.owner())).await?;
+        let undelivered = self.undelivered_line().await?;
         let mut all: Vec<(AlertRow, Spec, Option<Decimal>)> = all
             .into_iter()
             .filter(|row| row.is_open)
@@ -95,7 +96,8 @@ impl Here<'_> {
             .collect();
         if all.is_empty() {
             let keys = rows([row([key(t.key_alert_new_short, "n:")])]);
-            return Ok((t.alerts_empty.to_owned(), keys));
+            let lines = [Some(t.alerts_empty.to_owned()), undelivered];
+            return Ok((lines.into_iter().flatten().collect::<Vec<_>>().join("\n"), keys));
         }
         // What has no distance comes last, the newest first.
         all.sort_by_key(|(row, _, away)| (away.is_none(), *away, Reverse(row.id)));
@@ -112,6 +114,7 @@ impl Here<'_> {
                 key(format!("✖️ {id}"), format!("x:{id}:l:{page}")),
             ]));
         }
+        lines.extend(undelivered);
         let (before, after) = (page > 0, (page + 1) * PAGE < all.len());
         keyboard.push(row([
             before.then(|| key(t.key_older, format!("A:{}", page.saturating_sub(1)))).flatten(),

@@ -3,16 +3,16 @@
 
 use crate::{
     Act, Keyboard, Number,
-    alert_text::{AlertView, value_now},
+    alert_text::AlertView,
     chats::pair_name,
     here::Here,
     html::fill,
     keys::{key, row, rows, typed},
     number,
-    phrase::{Ask, Asked},
+    phrase::{Ask, Asked, Wanted},
     world::StoreAway,
 };
-use alerts::{Condition, Progress, Side, Spec};
+use alerts::{Condition, Progress, Side, Spec, value_now};
 use market::{Pair, Price, Sign};
 use rust_decimal::{Decimal, RoundingStrategy};
 use store::{AlertChange, AlertChanged, AlertRow, NewAlert};
@@ -40,25 +40,27 @@ impl Here<'_> {
         let Some(wanted) = &ask.wanted else { return self.say(self.t().understood_missing_pair) };
         let Some(pair) = self.resolve(wanted) else { return self.unresolved(wanted) };
         let value = value_now(&self.world.parts.board, &pair);
-        let condition = match &ask.what {
-            Asked::Price { side, price } => match self.price_asked(&pair, *side, *price, ask, value) {
-                Ok(condition) => condition,
-                Err(question) => return question,
-            },
+        match self.condition(&pair, ask, value) {
+            Ok(condition) => self.save_new(pair, condition, ask.repeat, ask.is_urgent).await,
+            Err(answer) => answer,
+        }
+    }
+
+    /// What was asked for, as a condition on the pair; or the question that has to be answered first.
+    fn condition(&self, pair: &Pair, ask: &Ask, value: Option<Price>) -> Result<Condition, Vec<Act>> {
+        let sure = |pct: &Number| pct.sure().ok_or_else(|| self.say(self.t().contradiction));
+        Ok(match &ask.what {
+            Asked::Price { side, price } => self.price_asked(pair, *side, *price, ask, value)?,
             Asked::Move { direction, pct, within_ms } => {
-                let Some(pct) = pct.sure() else { return self.say(self.t().contradiction) };
-                match within_ms {
-                    None => Condition::MoveFromNow { direction: *direction, pct },
-                    Some(DAY_MS) => Condition::Change24h { direction: *direction, pct },
-                    Some(within_ms) => Condition::Move { direction: *direction, pct, within_ms: *within_ms },
+                let (direction, pct) = (*direction, sure(pct)?);
+                match *within_ms {
+                    None => Condition::MoveFromNow { direction, pct },
+                    Some(DAY_MS) => Condition::Change24h { direction, pct },
+                    Some(within_ms) => Condition::Move { direction, pct, within_ms },
                 }
             }
-            Asked::Spread { pct } => match pct.sure() {
-                Some(pct) => Condition::Spread { pct },
-                None => return self.say(self.t().contradiction),
-            },
-        };
-        self.save_new(pair, condition, ask.repeat, ask.is_urgent).await
+            Asked::Spread { pct } => Condition::Spread { pct: sure(pct)? },
+        })
     }
 
     /// The condition of a price; or the question that has to be answered first.
@@ -192,6 +194,16 @@ impl Here<'_> {
         };
         let (row, mut spec) = found;
         let Some(pair) = spec.pair.clone() else { return self.say(t.contradiction) };
+        let is_other = |wanted: &Wanted| {
+            wanted.base != *pair.base() || wanted.quote.as_ref().is_some_and(|quote| quote != pair.quote())
+        };
+        if ask.wanted.as_ref().is_some_and(is_other) {
+            let values = [("id", id.to_string()), ("pair", pair_name(&pair))];
+            return self.say_filled(
+                t.alert_other_pair,
+                &values.each_ref().map(|(name, value)| (*name, value.as_str())),
+            );
+        }
         let value = value_now(&self.world.parts.board, &pair);
         spec.condition = match (&ask.what, &spec.condition) {
             (
@@ -206,21 +218,9 @@ impl Here<'_> {
                 let by_rate = value.map(|v| if threshold > v { Side::Above } else { Side::Below });
                 Condition::Cross { side: side.or(by_rate).unwrap_or(*old), threshold }
             }
-            (Asked::Move { direction, pct, within_ms }, _) => {
-                let Some(pct) = pct.sure() else { return self.say(t.contradiction) };
-                match within_ms {
-                    None => Condition::MoveFromNow { direction: *direction, pct },
-                    Some(DAY_MS) => Condition::Change24h { direction: *direction, pct },
-                    Some(within_ms) => Condition::Move { direction: *direction, pct, within_ms: *within_ms },
-                }
-            }
-            (Asked::Spread { pct }, _) => match pct.sure() {
-                Some(pct) => Condition::Spread { pct },
-                None => return self.say(t.contradiction),
-            },
-            (Asked::Price { side, price }, _) => match self.price_asked(&pair, *side, *price, ask, value) {
+            _ => match self.condition(&pair, ask, value) {
                 Ok(condition) => condition,
-                Err(question) => return question,
+                Err(answer) => return answer,
             },
         };
         if let Err(error) = spec.check() {

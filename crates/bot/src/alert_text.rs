@@ -8,7 +8,7 @@ use crate::{
     moment, number,
 };
 use alerts::{Condition, Direction, Preview, Progress, Side, Spec, SpecError};
-use market::{Pair, Price};
+use market::Price;
 use rust_decimal::Decimal;
 
 /// An alert as far as its text goes.
@@ -204,10 +204,4 @@ pub(crate) fn distance(alert: &AlertView<'_>) -> Option<Decimal> {
         }
         _ => Some(needs(alert.spec, alert.value?)?.abs()),
     }
-}
-
-/// What a pair is worth now, if that is good enough to set an alert by.
-pub(crate) fn value_now(board: &board::Board, pair: &Pair) -> Option<Price> {
-    let answer = board.answer(pair)?;
-    answer.rate.value.filter(|_| answer.rate.state == market::RateState::Fresh)
 }

@@ -2,7 +2,7 @@
 //! It must not read a phrase itself.
 
 use crate::{
-    Act, Keyboard, Number,
+    Act, Keyboard, Number, Plural,
     chats::pair_name,
     here::Here,
     html::fill,
@@ -87,8 +87,15 @@ impl Here<'_> {
         }
     }
 
+    /// `412 пар`, after "все", with which the form beside one does not go: `пары (421)`.
     fn pair_count(&self) -> String {
-        self.language().count(self.world.names().pair_count() as u64, |n| &n.pair)
+        let (language, count) = (self.language(), self.world.names().pair_count() as u64);
+        match language.plural(count) {
+            Plural::One if count > 1 => {
+                fill(self.t().all_pairs_one, &[("count", &number::plain(count.into(), language))])
+            }
+            _ => language.count(count, |n| &n.pair),
+        }
     }
 
     /// `I don't know BTCC. Did you mean BTC, BTCB, BCC?`

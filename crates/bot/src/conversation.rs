@@ -65,6 +65,7 @@ impl Conversation {
             "s" => here.settings_pressed(rest, press).await,
             "l" => here.language_pressed(rest, press).await,
             "R" => here.rates_pressed(press).await,
+            "D" => here.send_again_pressed(rest, press).await,
             "P" => here.pairs_pressed(rest, press),
             // Of another version of us, or nobody's.
             _ => vec![press.toast(here.t().toast_old_button)],

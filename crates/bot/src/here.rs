@@ -9,8 +9,9 @@ use crate::{
     texts::Texts,
     world::{StoreAway, World},
 };
-use alerts::ZoneName;
+use alerts::{Target, ZoneName};
 use market::{Pair, Timestamp};
+use store::Owner;
 
 /// A chat in which something was said.
 pub(crate) struct Here<'a> {
@@ -49,15 +50,12 @@ impl<'a> Here<'a> {
 
     /// Whose alerts these are.
     pub(crate) fn owner(&self) -> String {
-        format!("chat:{}", self.chat.id)
+        Owner::Chat(self.chat.id).to_string()
     }
 
     /// Whither they go.
     pub(crate) fn target(&self) -> String {
-        match self.chat.thread {
-            Some(thread) => format!("chat:{}/{thread}", self.chat.id),
-            None => self.owner(),
-        }
+        Target::Chat { chat: self.chat.id, thread: self.chat.thread.map(i64::from) }.to_string()
     }
 
     /// The pair that was meant.

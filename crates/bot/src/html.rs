@@ -1,6 +1,8 @@
 //! Telegram's HTML: three characters to escape, and how long a text is once it is read.
 //! It must not know what a text says.
 
+use crate::split::readable;
+
 /// What stands for characters that would be markup, or would turn the text around: names are chosen by strangers.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -19,24 +21,9 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// The text that is read, without markup: what is sent where Telegram refuses the markup.
-pub fn plain(html: &str) -> String {
-    let mut out = String::with_capacity(html.len());
-    let mut in_tag = false;
-    for c in html.chars() {
-        match c {
-            '<' => in_tag = true,
-            '>' if in_tag => in_tag = false,
-            c if !in_tag => out.push(c),
-            _ => {}
-        }
-    }
-    out.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
-}
-
 /// How long Telegram says that a text is: UTF-16 units, without markup.
 pub fn length(html: &str) -> usize {
-    plain(html).encode_utf16().count()
+    readable(html).encode_utf16().count()
 }
 
 /// Puts values into a text: `{name}` becomes the value, escaped; of a name that ends in `_html` the value is markup.
@@ -81,6 +68,7 @@ mod tests {
     fn length_is_of_what_is_read() {
         assert_eq!(length("<b>a&amp;b</b>"), 3);
         assert_eq!(length("🔔"), 2);
-        assert_eq!(plain("&amp;lt;"), "&lt;");
+        // What is surely no tag is read.
+        assert_eq!(length("1 < 2 &amp;lt;"), 10);
     }
 }

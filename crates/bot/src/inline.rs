@@ -5,9 +5,10 @@ use crate::{
     Act, ChatKind, ChatRef, InlineResult, Language, Said,
     chats::pair_name,
     here::Here,
-    html::{fill, plain},
+    html::fill,
     number,
     phrase::{self, Expect, Phrase, Wanted},
+    split::readable,
     world::World,
 };
 use market::{Asset, Pair, Price, RateState, Sign};
@@ -83,7 +84,7 @@ impl Here<'_> {
                 None => format!("⚠️ {}", pair_name(&pair)),
             };
             // The rest of the message is the second line.
-            let text = plain(&html);
+            let text = readable(&html);
             let description = match text.split_once('\n') {
                 Some((_, rest)) => rest.replace('\n', " · "),
                 None => text,
@@ -95,7 +96,7 @@ impl Here<'_> {
 
     fn conversion_offer(&self, amount: Price, pair: &Pair) -> InlineResult {
         let html = self.converted(amount, pair);
-        let text = plain(&html);
+        let text = readable(&html);
         let (title, description) = text.split_once(" (").unwrap_or((&text, ""));
         let description = description.trim_end_matches(')').to_owned();
         let id = format!("{amount} {pair}").chars().take(64).collect();
@@ -108,7 +109,7 @@ impl Here<'_> {
         let html = fill(t.inline_none, &[("query", &short)]);
         InlineResult {
             id: "nothing".to_owned(),
-            title: plain(&html),
+            title: readable(&html),
             description: t.inline_hint.to_owned(),
             html: format!("{html}. {}", t.inline_hint),
         }

@@ -43,6 +43,7 @@ mod texts;
 mod texts_en;
 mod texts_ru;
 mod tokens;
+mod undelivered;
 mod world;
 // The transport.
 mod broadcast;
@@ -62,6 +63,7 @@ mod standby;
 mod throttle;
 mod token;
 mod webhook;
+mod when;
 
 pub use call_error::CallError;
 pub use client::{API_URL, Client, ClientError};

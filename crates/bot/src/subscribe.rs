@@ -9,12 +9,13 @@ use crate::{
     fired::Subscribed,
     here::Here,
     html::fill,
-    keys::{key, row, rows},
+    keys::{key, row, rows, typed},
     moment,
     phrase::{self, Expect, Phrase},
+    when::{self, Coin, EVERY_DAY, Heard, WEEKDAYS, WEEKENDS, When},
     world::StoreAway,
 };
-use alerts::{TimeOfDay, ZoneName};
+use alerts::{Target, TimeOfDay, ZoneName};
 use clock::Clock;
 use market::{Pair, Timestamp};
 use std::{sync::Arc, time::Duration};
@@ -23,21 +24,10 @@ use tokio_util::sync::CancellationToken;
 
 /// The most subscriptions of one chat.
 const SUBSCRIPTIONS_MAX: usize = 20;
-/// Every day of the week.
-const EVERY_DAY: i64 = 0b111_1111;
-const WEEKDAYS: i64 = 0b001_1111;
-const WEEKENDS: i64 = 0b110_0000;
 /// How often it is looked what is due.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// So many are taken at once.
 const DUE_MAX: usize = 500;
-
-/// When: a minute of the day, and days.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct When {
-    at: TimeOfDay,
-    days: i64,
-}
 
 impl Here<'_> {
     /// Answers `/sub BTC 9:00 daily`.
@@ -46,18 +36,16 @@ impl Here<'_> {
         if let Err(refusal) = self.may_change().await {
             return self.say(refusal);
         }
-        let (when, rest) = read(args);
-        let Some(when) = when else { return self.say(t.sub_hint) };
-        let pair = match phrase::read(&rest, &self.world.names(), Expect::Rate) {
-            Phrase::Rates(wanted) => match wanted.as_slice() {
-                [wanted] => match self.resolve(wanted) {
-                    Some(pair) => pair,
-                    None => return self.unresolved(wanted),
-                },
-                _ => return self.say(t.sub_hint),
-            },
-            Phrase::Unclear { why: phrase::Why::UnknownName(name), .. } => return self.unknown(&name),
-            _ => return self.say(t.sub_hint),
+        let heard = when::read(args);
+        let Some(at) = heard.at else { return self.say(t.sub_hint) };
+        let read = self.subscribed_pair(&heard.rest);
+        // A word that names a day may be the coin of that name: with it the rest may be a pair, too.
+        let other = heard.with_coin.as_ref().filter(|coin| self.world.names().has_asset(&coin.asset));
+        let (when, pair) = match (read, other.map(|coin| (coin, self.subscribed_pair(&coin.rest)))) {
+            (Ok(pair), Some((coin, Ok(other)))) => return self.coin_or_day(at, &heard, coin, &pair, &other),
+            (Err(_), Some((coin, Ok(other)))) => (When { at, days: coin.days }, other),
+            (Ok(pair), _) => (When { at, days: heard.days }, pair),
+            (Err(answer), _) => return answer,
         };
         let Some(next_at) = moment::next_time(self.now, self.zone(), when.at, when.days) else {
             return self.say(t.sub_hint);
@@ -87,6 +75,29 @@ impl Here<'_> {
                 self.send(text, rows([row([key(t.key_delete, format!("y:{id}:m"))])]))
             }
         }
+    }
+
+    /// The pair that the words mean; or what is said instead.
+    fn subscribed_pair(&self, words: &str) -> Result<Pair, Vec<Act>> {
+        let t = self.t();
+        match phrase::read(words, &self.world.names(), Expect::Rate) {
+            Phrase::Rates(wanted) => match wanted.as_slice() {
+                [wanted] => self.resolve(wanted).ok_or_else(|| self.unresolved(wanted)),
+                _ => Err(self.say(t.sub_hint)),
+            },
+            Phrase::Unclear { why: phrase::Why::UnknownName(name), .. } => Err(self.unknown(&name)),
+            _ => Err(self.say(t.sub_hint)),
+        }
+    }
+
+    /// `SUN is an asset and a day of the week. Which is meant?`
+    fn coin_or_day(&self, at: TimeOfDay, heard: &Heard, coin: &Coin, day: &Pair, other: &Pair) -> Vec<Act> {
+        let text = fill(self.t().sub_coin_or_day, &[("name", coin.asset.as_str())]);
+        let keys = [(other, coin.days), (day, heard.days)].map(|(pair, days)| {
+            let label = format!("{} · {}", pair_name(pair), days_text(days, self.language()));
+            row([typed(label, &format!("/sub {pair} {at} {}", when::words(days)))])
+        });
+        self.send(text, rows(keys))
     }
 
     async fn add_subscription(&self, new: &NewSubscription) -> Result<Option<i64>, StoreAway> {
@@ -221,11 +232,8 @@ async fn message(store: &dyn Store, row: &SubscriptionRow, pair: Pair, now: Time
     // Without its past day a rate is still worth telling.
     let day = Day::read(store, &pair, now).await.ok().flatten();
     let body = Subscribed::new(row.id, pair, day);
-    let target = match row.thread {
-        Some(thread) => format!("chat:{}/{thread}", row.chat_id),
-        None => format!("chat:{}", row.chat_id),
-    };
-    NewMessage::new(target, Subscribed::KIND, body.to_json())
+    let target = Target::Chat { chat: row.chat_id, thread: row.thread };
+    NewMessage::new(target.to_string(), Subscribed::KIND, body.to_json())
 }
 
 fn next_of(row: &SubscriptionRow, now: Timestamp, zone: Option<&ZoneName>) -> Option<Timestamp> {
@@ -245,102 +253,6 @@ fn days_text(days: i64, language: Language) -> String {
             let named: Vec<&str> =
                 names.filter(|(bit, _)| days >> bit & 1 == 1).map(|(_, name)| name).collect();
             fill(t.on_days, &[("days", &named.join(", "))])
-        }
-    }
-}
-
-/// When, and the words that remain.
-fn read(text: &str) -> (Option<When>, String) {
-    let (mut at, mut days, mut rest) = (None, 0, Vec::new());
-    let words: Vec<String> = text.to_lowercase().split_whitespace().map(str::to_owned).collect();
-    let mut is_led = false;
-    for word in &words {
-        let word = word.trim_matches([',', '.', ';']);
-        let hour_alone = is_led.then(|| format!("{word}:00"));
-        is_led = matches!(word, "at" | "в");
-        if let Some(time) = time(word).or_else(|| hour_alone.and_then(|t| t.parse().ok())) {
-            at = Some(time);
-        } else if let Some(more) = day_bits(word) {
-            days |= more;
-        } else if !matches!(
-            word,
-            "at" | "в" | "on" | "по" | "and" | "и" | "every" | "каждый" | "каждую" | "утра"
-        ) {
-            rest.push(word.to_owned());
-        }
-    }
-    let days = if days == 0 { EVERY_DAY } else { days };
-    (at.map(|at| When { at, days }), rest.join(" "))
-}
-
-fn time(word: &str) -> Option<TimeOfDay> {
-    let (digits, add) = match (word.strip_suffix("am"), word.strip_suffix("pm")) {
-        (Some(digits), _) => (digits, Some(0)),
-        (_, Some(digits)) => (digits, Some(720)),
-        _ => (word, None),
-    };
-    let full = match add {
-        Some(_) if !digits.contains(':') => format!("{digits}:00"),
-        _ => digits.replace('.', ":"),
-    };
-    let at: TimeOfDay = full.parse().ok()?;
-    match add {
-        None => Some(at),
-        // Twelve o'clock is where each half of the day begins.
-        Some(add) if at.minute() < 780 => TimeOfDay::from_minute(at.minute() % 720 + add),
-        Some(_) => None,
-    }
-}
-
-fn day_bits(word: &str) -> Option<i64> {
-    const DAYS: [&[&str]; 7] = [
-        &["mon", "monday", "mondays", "пн", "понедельник", "понедельникам"],
-        &["tue", "tues", "tuesday", "tuesdays", "вт", "вторник", "вторникам"],
-        &["wed", "wednesday", "wednesdays", "ср", "среда", "среду", "средам"],
-        &["thu", "thursday", "thursdays", "чт", "четверг", "четвергам"],
-        &["fri", "friday", "fridays", "пт", "пятница", "пятницу", "пятницам"],
-        &["sat", "saturday", "saturdays", "сб", "суббота", "субботу", "субботам"],
-        &["sun", "sunday", "sundays", "вс", "воскресенье", "воскресеньям"],
-    ];
-    if let Some((bit, _)) = DAYS.iter().enumerate().find(|(_, names)| names.contains(&word)) {
-        return Some(1 << bit);
-    }
-    // "mon,wed,fri" is one word.
-    if word.contains(',') {
-        return word.split(',').try_fold(0, |bits, part| Some(bits | day_bits(part.trim())?));
-    }
-    match word {
-        "daily" | "everyday" | "day" | "ежедневно" | "день" => Some(EVERY_DAY),
-        "weekdays" | "weekday" | "будни" | "будням" | "буднями" => Some(WEEKDAYS),
-        "weekends" | "weekend" | "выходные" | "выходным" => Some(WEEKENDS),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_and_days_are_taken_out_of_what_was_said() {
-        for (text, at, days, rest) in [
-            ("BTC 9:00", "09:00", EVERY_DAY, "btc"),
-            ("BTC 9:00 daily", "09:00", EVERY_DAY, "btc"),
-            ("9:30 btc usdt weekdays", "09:30", WEEKDAYS, "btc usdt"),
-            ("BTC в 9:00 каждый день", "09:00", EVERY_DAY, "btc"),
-            ("биток в 9 утра по будням", "09:00", WEEKDAYS, "биток"),
-            ("eth 6pm weekends", "18:00", WEEKENDS, "eth"),
-            ("eth at 12am", "00:00", EVERY_DAY, "eth"),
-            ("eth 12:30pm", "12:30", EVERY_DAY, "eth"),
-            ("eur usd 18.30 mon,wed, fri", "18:30", 0b001_0101, "eur usd"),
-            ("eur rub 8:00 пн ср", "08:00", 0b000_0101, "eur rub"),
-        ] {
-            let (when, left) = read(text);
-            let wanted = When { at: at.parse().unwrap(), days };
-            assert_eq!((when, left.as_str()), (Some(wanted), rest), "{text}");
-        }
-        for text in ["BTC", "BTC 25:00", "BTC 9", "BTC 9:5", "BTC 13pm", ""] {
-            assert_eq!(read(text).0, None, "{text}");
         }
     }
 }

@@ -78,6 +78,7 @@ texts! {
     disputed,
     expired,
     unseen,
+    all_pairs_one,
     unknown_near,
     unknown,
     unknown_pair,
@@ -115,6 +116,7 @@ texts! {
     alert_already_below,
     alert_either,
     alert_deleted,
+    alert_other_pair,
     alert_gone,
     alert_limit,
     alert_bad,
@@ -146,6 +148,7 @@ texts! {
     alerts_head,
     alerts_line,
     alerts_line_unknown,
+    alerts_undelivered,
     alerts_empty,
     fired_above,
     fired_below,
@@ -171,6 +174,8 @@ texts! {
     toast_already_armed,
     toast_snoozed,
     toast_gone,
+    toast_sent_again,
+    toast_not_given_up,
     toast_old_button,
     toast_saved,
     toast_limit,
@@ -179,6 +184,7 @@ texts! {
     sub_first_tomorrow,
     sub_first_date,
     sub_hint,
+    sub_coin_or_day,
     sub_limit,
     subs_head,
     subs_line,
@@ -246,6 +252,7 @@ texts! {
     away,
     operator_only,
     admin_help,
+    admin_given_up,
     admin_users,
     admin_disabled,
     admin_enabled,
@@ -312,7 +319,7 @@ impl Language {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::html;
+    use crate::{html, split::readable};
 
     #[test]
     fn the_same_places_are_filled_in_both_languages() {
@@ -331,12 +338,12 @@ mod tests {
             assert!(!stray, "{key}: {en}");
         }
         for (key, ru) in RU.all() {
-            let says_something = html::plain(ru).chars().any(char::is_alphabetic);
+            let says_something = readable(ru).chars().any(char::is_alphabetic);
             let stays_latin =
                 ["key_other_language", "id", "sources_line", "rate_short", "admin_help"].contains(&key);
             let outside: String =
                 ru.split('{').map(|part| part.split_once('}').map_or(part, |(_, rest)| rest)).collect();
-            let has_words = html::plain(&outside).chars().any(char::is_alphabetic);
+            let has_words = readable(&outside).chars().any(char::is_alphabetic);
             assert!(
                 !says_something || stays_latin || !has_words || ru.chars().any(is_cyrillic),
                 "{key}: {ru}"

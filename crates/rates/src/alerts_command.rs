@@ -71,6 +71,10 @@ async fn add_to(
     chat: Option<Target>,
 ) -> Outcome {
     let now = Clock::system().now();
+    if let Some(venue) = alerts::unasked_venue(&**store, &spec).await.map_err(Failure::store)? {
+        let text = format!("no row of trade_info names the venue {venue}; see rates venues list");
+        return Err(Failure::say(Exit::Usage, text));
+    }
     let preview = alerts::preview_days(&**store, &spec, PREVIEW_DAYS, now).await.map_err(Failure::store)?;
     let preview = json!({"days": PREVIEW_DAYS, "count": preview.map(|preview| preview.count)});
     let value = value_now(&args.server.url, &spec).await;
@@ -176,13 +180,17 @@ async fn value_now(url: &str, spec: &Spec) -> Option<Price> {
     struct Rate {
         value: Option<String>,
         state: String,
+        #[serde(default)]
+        degraded: Vec<String>,
     }
     let client = Client::new(url).ok()?;
     let (pair, no_query) = (spec.pair.as_ref()?.to_string(), [("max_age", "30s".to_owned())]);
     let path = ["api", "v1", "rates", &pair];
     let body = tokio::time::timeout(VALUE_WITHIN, client.text(&path, &no_query)).await.ok()?.ok()?;
     let rate: Rate = serde_json::from_str(&body).ok()?;
-    let value = rate.value.filter(|_| rate.state == "fresh")?;
+    // What only the cache vouches for is not good enough to an alert, either.
+    let is_good = rate.state == "fresh" && !rate.degraded.iter().any(|word| word == "cache_only");
+    let value = rate.value.filter(|_| is_good)?;
     Price::parse_signed(&value, Sign::Any).ok()
 }
 

@@ -5,8 +5,8 @@ use crate::late_store::LateStore;
 use async_trait::async_trait;
 use market::Timestamp;
 use store::{
-    AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Fire, Message, MessageFilter,
-    NewAlert, NewMessage, Outbox, OutboxDepth, Settlement, StoreError,
+    AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Delivery, Fire, Message,
+    MessageFilter, NewAlert, NewMessage, Outbox, OutboxDepth, Settlement, StoreError,
 };
 use tokio::sync::watch;
 
@@ -22,6 +22,12 @@ impl Alerts for LateStore {
     }
     async fn alert(&self, id: i64) -> Result<Option<AlertRow>, StoreError> {
         self.opened()?.alert(id).await
+    }
+    async fn deliveries(&self, alert_id: i64, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        self.opened()?.deliveries(alert_id, limit).await
+    }
+    async fn undelivered(&self, owner: &str) -> Result<Vec<Delivery>, StoreError> {
+        self.opened()?.undelivered(owner).await
     }
     async fn alerts_of(&self, owner: &str) -> Result<Vec<AlertRow>, StoreError> {
         self.opened()?.alerts_of(owner).await

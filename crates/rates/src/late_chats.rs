@@ -106,7 +106,7 @@ impl Webhooks for LateStore {
     async fn webhooks_of(&self, owner: &str) -> Result<Vec<WebhookRow>, StoreError> {
         self.opened()?.webhooks_of(owner).await
     }
-    async fn prune_webhooks(&self, made_before: Timestamp) -> Result<u64, StoreError> {
-        self.opened()?.prune_webhooks(made_before).await
+    async fn prune_webhooks(&self, used_before: Timestamp) -> Result<u64, StoreError> {
+        self.opened()?.prune_webhooks(used_before).await
     }
 }

@@ -269,6 +269,7 @@ fn alerts_are_added_listed_and_removed() {
         (&["add", "BTC-USDT", "above", "1", "--webhook", "http://127.0.0.1/"], 2, "loopback"),
         (&["add", "BTC-USDT", "above", "1", "--webhook", "http://0x7f.1/"], 2, "loopback"),
         (&["add", "BTC-USDT", "above", "1", "--chat", "me"], 2, "--chat"),
+        (&["add", "venue", "typo", "down", "5m", "--chat", "1"], 2, "names the venue typo"),
     ] {
         let (code, _, said) = run(arguments);
         assert_eq!(code, expect, "{arguments:?}: {said}");

@@ -11,8 +11,8 @@ macro_rules! alert_rows {
         use crate::notices::tell;
         use crate::$outbox::put;
         use crate::{
-            ALERTS_MAX, AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Fire,
-            NewAlert, StoreError,
+            ALERTS_MAX, AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Delivery,
+            Fire, MessageState, NewAlert, StoreError,
         };
         use async_trait::async_trait;
         use market::Timestamp;
@@ -36,6 +36,21 @@ macro_rules! alert_rows {
                 delivered_at: number(9).map(Timestamp::from_millis),
                 created_at: Timestamp::from_millis(number(10)?),
                 changed_at: Timestamp::from_millis(number(11)?),
+            })
+        }
+
+        fn delivery(row: &$row) -> Option<Delivery> {
+            let text = |at: usize| row.try_get::<Option<String>, _>(at).ok().flatten();
+            let number = |at: usize| row.try_get::<Option<i64>, _>(at).ok().flatten();
+            Some(Delivery {
+                alert_id: number(7)?,
+                message_id: number(0)?,
+                fire_seq: number(1)?,
+                state: MessageState::parse(&text(2)?)?,
+                attempts: number(3)?,
+                created_at: Timestamp::from_millis(number(4)?),
+                sent_at: number(5).map(Timestamp::from_millis),
+                last_error: text(6),
             })
         }
 
@@ -72,10 +87,24 @@ macro_rules! alert_rows {
                 Ok(row.as_ref().and_then(alert))
             }
 
+            async fn deliveries(&self, alert_id: i64, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+                let read = sqlx::query(sql::DELIVERIES).bind(alert_id).bind(limit.min(ALERTS_MAX) as i64);
+                let rows = self.read(read.fetch_all(&self.pool)).await?;
+                Ok(rows.iter().filter_map(delivery).collect())
+            }
+
+            async fn undelivered(&self, owner: &str) -> Result<Vec<Delivery>, StoreError> {
+                let read = sqlx::query(sql::UNDELIVERED).bind(owner).bind(ALERTS_MAX as i64);
+                let rows = self.read(read.fetch_all(&self.pool)).await?;
+                Ok(rows.iter().filter_map(delivery).collect())
+            }
+
             async fn alerts_of(&self, owner: &str) -> Result<Vec<AlertRow>, StoreError> {
                 let read = sqlx::query(sql::OF_OWNER).bind(owner).bind(ALERTS_MAX as i64);
                 let rows = self.read(read.fetch_all(&self.pool)).await?;
-                Ok(rows.iter().filter_map(alert).collect())
+                let mut alerts: Vec<AlertRow> = rows.iter().filter_map(alert).collect();
+                alerts.sort_by_key(|alert| alert.id);
+                Ok(alerts)
             }
 
             async fn alerts_page(

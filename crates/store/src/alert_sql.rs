@@ -21,8 +21,17 @@ pub(crate) const CLOSE_ALL: &str = "
     WHERE owner = $1 AND is_open = TRUE";
 
 pub(crate) const ONE: &str = concat!("SELECT ", columns!(), " FROM alert WHERE id = $1");
+// Of one alert and by its firings, as the index has it; a statement that fits other questions as well reads all messages.
+pub(crate) const DELIVERIES: &str = "
+    SELECT id, fire_seq, state, attempts, created_at, sent_at, last_error, alert_id FROM outbox
+    WHERE alert_id = $1 ORDER BY fire_seq DESC LIMIT $2";
+pub(crate) const UNDELIVERED: &str = "
+    SELECT m.id, m.fire_seq, m.state, m.attempts, m.created_at, m.sent_at, m.last_error, m.alert_id
+    FROM alert JOIN outbox AS m ON m.alert_id = alert.id
+    WHERE alert.owner = $1 AND m.state = 'dead' ORDER BY m.id DESC LIMIT $2";
+// What can still fire comes first: the limits on open alerts are no higher than that of an answer.
 pub(crate) const OF_OWNER: &str =
-    concat!("SELECT ", columns!(), " FROM alert WHERE owner = $1 ORDER BY id LIMIT $2");
+    concat!("SELECT ", columns!(), " FROM alert WHERE owner = $1 ORDER BY is_open DESC, id DESC LIMIT $2");
 pub(crate) const PAGE: &str = concat!(
     "SELECT ",
     columns!(),

@@ -5,7 +5,7 @@
 //! [`Alerts::alert_changes`] from the cursor on whenever [`Alerts::alert_notices`] moves. What happens between the
 //! cursor and a page is told again, which harms nobody.
 
-use crate::{NewMessage, StoreError};
+use crate::{MessageState, NewMessage, StoreError};
 use async_trait::async_trait;
 use market::Timestamp;
 use tokio::sync::watch;
@@ -121,6 +121,27 @@ pub struct Fire {
     pub message: NewMessage,
 }
 
+/// How one firing was told, or waits to be: its message in the outbox, without what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Which alert.
+    pub alert_id: i64,
+    /// The message's number.
+    pub message_id: i64,
+    /// Which firing.
+    pub fire_seq: i64,
+    /// How far the message is.
+    pub state: MessageState,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// When it arrived.
+    pub sent_at: Option<Timestamp>,
+    /// Why it has not arrived.
+    pub last_error: Option<String>,
+}
+
 /// What happened to alerts since a cursor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AlertChanges {
@@ -146,7 +167,11 @@ pub trait Alerts: Send + Sync {
     ) -> Result<Option<i64>, StoreError>;
     /// One alert.
     async fn alert(&self, id: i64) -> Result<Option<AlertRow>, StoreError>;
-    /// An owner's alerts by id, closed ones too.
+    /// How an alert's firings were told, the newest first, at most `limit`.
+    async fn deliveries(&self, alert_id: i64, limit: usize) -> Result<Vec<Delivery>, StoreError>;
+    /// What fired of an owner's alerts and was given up, the newest first; at most [`ALERTS_MAX`].
+    async fn undelivered(&self, owner: &str) -> Result<Vec<Delivery>, StoreError>;
+    /// An owner's alerts by id, closed ones too; of more than [`ALERTS_MAX`] the oldest closed ones are left out.
     async fn alerts_of(&self, owner: &str) -> Result<Vec<AlertRow>, StoreError>;
     /// The next alerts by id, at most [`ALERTS_MAX`].
     async fn alerts_page(

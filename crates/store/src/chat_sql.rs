@@ -75,13 +75,14 @@ pub(crate) const COUNT_WEBHOOKS: &str = "SELECT count(*) FROM webhook WHERE owne
 pub(crate) const ADD_WEBHOOK: &str = "
     INSERT INTO webhook (owner, url, secret, created_at) VALUES ($1, $2, $3, $4)
     RETURNING id, owner, url, secret, created_at";
-pub(crate) const CHANGE_WEBHOOK: &str = "UPDATE webhook SET secret = $2 WHERE id = $1";
+pub(crate) const CHANGE_WEBHOOK: &str =
+    "UPDATE webhook SET secret = coalesce($2, secret), used_at = $3 WHERE id = $1";
 pub(crate) const WEBHOOK: &str = "SELECT id, owner, url, secret, created_at FROM webhook WHERE id = $1";
 pub(crate) const WEBHOOKS_OF: &str =
     "SELECT id, owner, url, secret, created_at FROM webhook WHERE owner = $1 ORDER BY id";
 pub(crate) const PRUNE_WEBHOOKS: &str = "
     DELETE FROM webhook
-    WHERE created_at < $1
+    WHERE created_at < $1 AND (used_at IS NULL OR used_at < $1)
       AND NOT EXISTS (SELECT 1 FROM alert WHERE alert.target = 'webhook:' || CAST(webhook.id AS TEXT))
       AND NOT EXISTS (
           SELECT 1 FROM outbox

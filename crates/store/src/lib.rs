@@ -63,7 +63,8 @@ mod tables;
 mod webhooks;
 
 pub use alerts::{
-    ALERTS_MAX, AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Fire, NewAlert,
+    ALERTS_MAX, AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Delivery, Fire,
+    NewAlert,
 };
 pub use candle::{
     CANDLES_MAX, CANDLES_REMOVED_MAX, Candle, CandleKey, CandleRange, Candles, Interval, IntervalError,

@@ -22,6 +22,7 @@ macro_rules! steps {
             (9, "chat", include_str!(concat!("../migrations/", $backend, "/0009_chat.sql"))),
             (10, "webhook", include_str!(concat!("../migrations/", $backend, "/0010_webhook.sql"))),
             (11, "outbox_way", include_str!(concat!("../migrations/", $backend, "/0011_outbox_way.sql"))),
+            (12, "webhook_used", include_str!(concat!("../migrations/", $backend, "/0012_webhook_used.sql"))),
         ]
     };
 }

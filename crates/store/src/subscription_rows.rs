@@ -138,10 +138,10 @@ macro_rules! subscription_rows {
                     let known = sqlx::query(sql::WEBHOOK_OF).bind(owner).bind(url);
                     let known = known.fetch_optional(&mut *alone).await?;
                     if let Some(mut known) = known.as_ref().and_then(webhook) {
+                        let change = sqlx::query(sql::CHANGE_WEBHOOK).bind(known.id).bind(secret);
+                        change.bind(now.millis()).execute(&mut *alone).await?;
+                        alone.commit().await?;
                         if let Some(secret) = secret {
-                            let change = sqlx::query(sql::CHANGE_WEBHOOK).bind(known.id).bind(secret);
-                            change.execute(&mut *alone).await?;
-                            alone.commit().await?;
                             secret.clone_into(&mut known.secret);
                         }
                         return Ok(Some(known));
@@ -173,8 +173,8 @@ macro_rules! subscription_rows {
                 Ok(rows.iter().filter_map(webhook).collect())
             }
 
-            async fn prune_webhooks(&self, made_before: Timestamp) -> Result<u64, StoreError> {
-                let prune = sqlx::query(sql::PRUNE_WEBHOOKS).bind(made_before.millis());
+            async fn prune_webhooks(&self, used_before: Timestamp) -> Result<u64, StoreError> {
+                let prune = sqlx::query(sql::PRUNE_WEBHOOKS).bind(used_before.millis());
                 Ok(self.write("", prune.execute(&self.pool)).await?.rows_affected())
             }
         }

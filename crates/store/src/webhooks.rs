@@ -46,6 +46,7 @@ pub trait Webhooks: Send + Sync {
     async fn webhook(&self, id: i64) -> Result<Option<WebhookRow>, StoreError>;
     /// An owner's webhooks, by id.
     async fn webhooks_of(&self, owner: &str) -> Result<Vec<WebhookRow>, StoreError>;
-    /// Forgets webhooks made before that time that no alert and no message names; how many.
-    async fn prune_webhooks(&self, made_before: Timestamp) -> Result<u64, StoreError>;
+    /// Forgets webhooks that no alert and no message names, and that were made, last asked for and last named by an alert
+    /// before that time; how many.
+    async fn prune_webhooks(&self, used_before: Timestamp) -> Result<u64, StoreError>;
 }

@@ -53,6 +53,8 @@ pub struct Desk {
     pub book: Book,
     pub now_ms: i64,
     pub delivers: bool,
+    /// Windows are told at once that nothing was before, as by a store without candles.
+    pub tells: bool,
     pub fired: Vec<Fired>,
     ids: i64,
 }
@@ -65,7 +67,7 @@ impl Desk {
     /// `watched_until_ms`: when a process before this one last watched.
     pub fn after(watched_until_ms: Option<i64>) -> Desk {
         let book = Book::new(watched_until_ms.map(at), false);
-        Desk { book, now_ms: 0, delivers: true, fired: Vec::new(), ids: 0 }
+        Desk { book, now_ms: 0, delivers: true, tells: true, fired: Vec::new(), ids: 0 }
     }
 
     pub fn alert(&mut self, spec: Spec) -> Alert {
@@ -89,7 +91,23 @@ impl Desk {
         let alert = self.alert(spec);
         let id = alert.id;
         self.book.put(alert, at(self.now_ms));
+        if self.tells {
+            self.tell(&[]);
+        }
         id
+    }
+
+    /// Tells every window that asks what was before: minutes ago, and values.
+    pub fn tell(&mut self, before: &[(i64, &str)]) {
+        let older: Vec<_> = before
+            .iter()
+            .map(|(minutes, value)| (at(self.now_ms - minutes * MINUTE_MS), decimal(value), decimal(value)))
+            .collect();
+        for need in self.book.needs(at(self.now_ms)) {
+            for within_ms in need.windows_ms {
+                self.book.tell_window(&need.pair, within_ms, &older);
+            }
+        }
     }
 
     /// A fresh rate, now.

@@ -3,7 +3,7 @@
 
 use crate::desk::{Desk, MINUTE_MS, at, cross, decimal, fires, is, pair, price, rate, repeating};
 use alerts::{Condition, Direction, Gate, Progress, Seen, Side, Spec};
-use market::{RateState, VenueId};
+use market::{Rate, RateState, VenueId};
 
 fn once(condition: Condition) -> Spec {
     Spec::new(Some(pair()), condition)
@@ -58,6 +58,20 @@ fn a_value_known_when_it_was_set_counts() {
 }
 
 #[test]
+fn what_only_the_cache_vouches_for_fires_nothing() {
+    let mut desk = Desk::new();
+    for condition in [cross(Side::Above, "100"), is(Side::Above, "100")] {
+        let mut alert = desk.alert(once(condition));
+        alert.progress = Progress::new(&alert.spec, Some(price("80")));
+        desk.book.put(alert, at(0));
+    }
+    desk.see_rate(&Rate { is_cached: true, ..rate("120", RateState::Fresh) });
+    assert_eq!(desk.values(), [""; 0]);
+    desk.see("121");
+    assert_eq!(desk.values(), ["121", "121"]);
+}
+
+#[test]
 fn moves_from_now_count_from_where_it_last_fired() {
     let moves = |direction| no_cooldown(Condition::MoveFromNow { direction, pct: decimal("10") });
     let values = ["100", "109", "111", "121", "123", "110", "99", "89"];
@@ -92,6 +106,68 @@ fn moves_within_a_time_count_from_its_extremes() {
     ] {
         assert_eq!(fires(spec.clone(), &values), fired, "{spec:?}");
     }
+}
+
+/// What moved before an alert was set, or armed again, is no news, although what was before is told seconds later.
+#[test]
+fn a_move_that_is_over_does_not_fire_when_the_past_is_told() {
+    for gate in [Gate::Unknown, Gate::Away] {
+        for is_kept_alive in [false, true] {
+            let mut desk = Desk::new();
+            desk.tells = false;
+            let moves = |pct| Condition::Move {
+                direction: Direction::Up,
+                pct: decimal(pct),
+                within_ms: 60 * MINUTE_MS,
+            };
+            if is_kept_alive {
+                desk.put(no_cooldown(moves("50")));
+                desk.tell(&[(10, "100")]);
+                desk.see("110");
+            }
+            let mut alert = desk.alert(no_cooldown(moves("5")));
+            alert.progress.up = gate;
+            desk.book.put(alert, at(desk.now_ms));
+            for _ in 0..2 {
+                desk.see("110");
+                desk.wait(1_000);
+            }
+            desk.tell(&[(10, "100")]);
+            for value in ["110", "110.1"] {
+                desk.see(value);
+                desk.wait(1_000);
+            }
+            assert_eq!(desk.values(), [""; 0], "{gate:?}, {is_kept_alive}");
+            // Back, and the same move once more.
+            desk.see("104");
+            desk.see("106");
+            assert_eq!(desk.values(), ["106"], "{gate:?}, {is_kept_alive}");
+        }
+    }
+}
+
+/// A store that does not tell the past keeps nobody waiting for longer than a minute; who is ready does not wait at all.
+#[test]
+fn an_untold_past_is_waited_for_a_minute_at_most() {
+    let moves = Condition::Move { direction: Direction::Up, pct: decimal("5"), within_ms: 60 * MINUTE_MS };
+    let mut desk = Desk::new();
+    desk.tells = false;
+    let (ready, unknown) = (desk.alert(once(moves.clone())), desk.alert(once(moves)));
+    let ready = alerts::Alert { progress: Progress { up: Gate::Ready, ..Progress::default() }, ..ready };
+    let (ready_id, id) = (ready.id, unknown.id);
+    desk.book.put(ready, at(0));
+    desk.book.put(unknown, at(0));
+    let gate = |desk: &Desk| desk.book.alert(id).map(|alert| alert.progress.up);
+    desk.see("100");
+    desk.now_ms = MINUTE_MS - 1;
+    desk.see("106");
+    assert_eq!(desk.fired.iter().map(|fired| fired.firing.alert_id).collect::<Vec<_>>(), [ready_id]);
+    assert_eq!(gate(&desk), Some(Gate::Unknown));
+    desk.now_ms = MINUTE_MS;
+    desk.see("101");
+    assert_eq!(gate(&desk), Some(Gate::Ready));
+    desk.see("107");
+    assert_eq!(desk.values(), ["106", "107"]);
 }
 
 #[test]

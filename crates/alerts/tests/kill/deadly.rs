@@ -17,8 +17,8 @@ use std::{
     time::Duration,
 };
 use store::{
-    AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Fire, Message, MessageFilter,
-    NewAlert, NewMessage, Outbox, OutboxDepth, Outcome, Settlement, Store, StoreError,
+    AlertChange, AlertChanged, AlertChanges, AlertProgress, AlertRow, Alerts, Delivery, Fire, Message,
+    MessageFilter, NewAlert, NewMessage, Outbox, OutboxDepth, Outcome, Settlement, Store, StoreError,
 };
 use tokio::sync::watch;
 
@@ -141,8 +141,14 @@ impl Alerts for Deadly {
     async fn add_alert(&self, a: &NewAlert, most: usize, now: Timestamp) -> Result<Option<i64>, StoreError> {
         self.store.add_alert(a, most, now).await
     }
+    async fn deliveries(&self, alert_id: i64, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        self.store.deliveries(alert_id, limit).await
+    }
     async fn alert(&self, id: i64) -> Result<Option<AlertRow>, StoreError> {
         self.store.alert(id).await
+    }
+    async fn undelivered(&self, owner: &str) -> Result<Vec<Delivery>, StoreError> {
+        self.store.undelivered(owner).await
     }
     async fn alerts_of(&self, owner: &str) -> Result<Vec<AlertRow>, StoreError> {
         self.store.alerts_of(owner).await

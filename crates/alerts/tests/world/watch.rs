@@ -1,14 +1,13 @@
 //! From a price to a row in the outbox, and what is kept while the store or the watch is away.
 //! It must not know how anything is sent.
 
-use crate::lab::{Lab, Place, add, firings, pair, price, quick, tick, until};
-use alerts::{Parts, Progress};
+use crate::lab::{Lab, Place, add, firings, pair, price, tick, until};
+use alerts::Progress;
 use clock::Clock;
 use market::{ConnectionState, ConnectionStatus, RateState, Timestamp, VenueId, VenueStatus};
 use std::{sync::Arc, time::Duration};
 use store::{Candle, CandleKey, ChatRow, Interval, MessageState, Seed};
 use testkit::servers::Postgres;
-use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
 async fn a_crossing_becomes_one_message_and_the_alert_is_closed() {
@@ -70,6 +69,19 @@ async fn what_another_process_changes_is_followed() {
         assert_eq!(ids, [last, kept]);
         lab.stop().await;
     }
+}
+
+/// What was kept of a few venues is neither what an alert fires on nor what it is set by.
+#[tokio::test]
+async fn a_cached_rate_is_worth_nothing_to_an_alert() {
+    let board = crate::lab::board(Clock::system());
+    let venue = VenueId::parse("somewhere").unwrap();
+    let cached = market::Flags::NONE.with(market::Flag::Cached);
+    board.apply(&venue, &[market::Tick { flags: cached, ..tick(Clock::system(), "101") }]);
+    assert_eq!(board.answer(&pair()).unwrap().rate.state, RateState::Fresh);
+    assert_eq!(alerts::value_now(&board, &pair()), None);
+    board.apply(&venue, &[tick(Clock::system(), "102")]);
+    assert_eq!(alerts::value_now(&board, &pair()), Some(price("102")));
 }
 
 /// F12: a jump that only one venue shows holds the alert until it is confirmed.
@@ -277,54 +289,94 @@ async fn moves_and_changes_of_a_day_count_from_candles() {
     lab.stop().await;
 }
 
+fn somewhere() -> VenueId {
+    VenueId::parse("somewhere").unwrap()
+}
+
+/// Its only connection is so.
+fn status(clock: Clock, state: ConnectionState) -> Arc<VenueStatus> {
+    let connection = ConnectionStatus {
+        id: "a".into(),
+        state,
+        since: clock.now(),
+        reconnects: 0,
+        last_error: None,
+        pairs: 1,
+        until: None,
+        unread: None,
+        every_ms: None,
+        seldom: None,
+    };
+    Arc::new(VenueStatus {
+        v: 1,
+        venue: somewhere(),
+        collector: "one".into(),
+        sent_at: clock.now(),
+        connections: vec![connection],
+        rows: Vec::new(),
+        pairs: Vec::new(),
+    })
+}
+
+/// Lets minutes pass until so many have been told.
+async fn told_in_time(lab: &Lab, count: usize) -> Vec<alerts::Firing> {
+    for _ in 0..600 {
+        let fired = lab.firings().await;
+        if fired.len() >= count {
+            return fired;
+        }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::resume();
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    panic!("in vain: {count} told");
+}
+
 #[tokio::test]
 async fn a_venue_without_a_live_connection_is_told() {
     let place = Place::sqlite();
-    let store = place.open().await;
-    let clock = Clock::system();
-    let board = crate::lab::board(clock);
-    let venue = VenueId::parse("somewhere").unwrap();
-    let status = |state| {
-        let connection = ConnectionStatus {
-            id: "a".into(),
-            state,
-            since: clock.now(),
-            reconnects: 0,
-            last_error: None,
-            pairs: 1,
-            until: None,
-            unread: None,
-            every_ms: None,
-            seldom: None,
-        };
-        Arc::new(VenueStatus {
-            v: 1,
-            venue: venue.clone(),
-            collector: "one".into(),
-            sent_at: clock.now(),
-            connections: vec![connection],
-            rows: Vec::new(),
-            pairs: Vec::new(),
-        })
-    };
-    let mut spec = alerts::parse("venue somewhere down 1m").unwrap();
-    spec.repeat = true;
-    let id = add(&*store, &spec, &Progress::default(), clock.now()).await;
-    let stop = CancellationToken::new();
-    board.apply_status(status(ConnectionState::Live));
-    let parts = Parts::new(&store, board.clone(), clock);
-    let running = tokio::spawn(alerts::run(parts, quick(), stop.clone()));
-    let is = async |gate: alerts::Gate| {
+    let lab = Lab::start(&place).await;
+    let is = async |gate: alerts::Gate, id| {
         until("the gate is known", async || {
-            let row = store.alert(id).await.unwrap().unwrap();
+            let row = lab.store.alert(id).await.unwrap().unwrap();
             Progress::from_json(&row.progress).up == gate
         })
         .await;
     };
-    is(alerts::Gate::Ready).await;
-    board.apply(&venue, &[tick(clock, "1")]);
-    stop.cancel();
-    running.await.unwrap();
+    lab.board.apply_status(status(lab.clock, ConnectionState::Live));
+    let id = lab.add("venue somewhere down 1m repeat cooldown 0").await;
+    is(alerts::Gate::Ready, id).await;
+    let up_until = lab.clock.now();
+    lab.board.apply_status(status(lab.clock, ConnectionState::BackingOff));
+    let fired = told_in_time(&lab, 1).await;
+    let since = fired[0].down_since.expect("said");
+    assert!(since >= up_until && fired[0].at.millis_since(since) > 60_000, "{fired:?}");
+    // Told once for as long as it lasts, and again only after it was back.
+    is(alerts::Gate::Away, id).await;
+    lab.board.apply_status(status(lab.clock, ConnectionState::Live));
+    is(alerts::Gate::Ready, id).await;
+    assert_eq!(lab.firings().await.len(), 1);
+    lab.board.apply_status(status(lab.clock, ConnectionState::Silent));
+    assert_eq!(told_in_time(&lab, 2).await[1].fire_seq, 2);
+    lab.stop().await;
+}
+
+/// We start while whoever asks the venues is dead: nobody speaks of it, and that counts from the start.
+#[tokio::test]
+async fn a_venue_that_nobody_speaks_of_is_down() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    let spec = alerts::parse("venue somewhere down 1m").unwrap();
+    let progress = Progress { up: alerts::Gate::Ready, ..Progress::default() };
+    let clock = Clock::system();
+    let started = clock.now();
+    let id = add(&*store, &spec, &progress, started).await;
+    let lab = Lab::on(store, clock);
+    let fired = told_in_time(&lab, 1).await;
+    assert_eq!(fired[0].alert_id, id);
+    assert!(fired[0].down_since.is_some_and(|since| since >= started), "{fired:?}");
+    lab.stop().await;
 }
 
 #[tokio::test]

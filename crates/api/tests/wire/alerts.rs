@@ -7,7 +7,7 @@ use market::{Pair, Price};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use store::{Candle, CandleKey, Interval, NewMessage, Outcome, Seed, Settlement, Store};
+use store::{Candle, CandleKey, Interval, NewMessage, NewTradeRow, Outcome, Seed, Settlement, Store};
 
 const HOOK: &str = "https://hooks.example/in?token=canary";
 
@@ -122,6 +122,7 @@ async fn what_did_not_arrive_is_shown_to_whom_it_concerns() {
     let message = &shown["messages"][0];
     assert_eq!((&message["state"], &message["attempts"]), (&json!("dead"), &json!(1)));
     assert_eq!(message["last_error"], "HTTP 410: it wants no more");
+    assert_eq!(desk.ask(2, "GET", "/api/v1/alerts/1", &Value::Null).await.status, 404, "another key's");
     desk.house.end().await;
 }
 
@@ -186,6 +187,11 @@ async fn what_is_wrong_with_an_alert_is_said_and_nothing_is_kept() {
             "no venue quotes",
         ),
         (
+            json!({"text": "venue typo down 5m", "webhook": hook}),
+            "bad_request",
+            "no row of trade_info names typo",
+        ),
+        (
             json!({"text": "BTC-USDT above 1", "webhook": {"url": "http://internal/canary"}}),
             "bad_request",
             "webhook.url: it leads inwards",
@@ -202,6 +208,18 @@ async fn what_is_wrong_with_an_alert_is_said_and_nothing_is_kept() {
         assert!(reply.json()["detail"].as_str().unwrap().contains(needle), "{needle}: {reply:?}");
         assert!(!reply.body.contains("canary"), "{reply:?}");
     }
+    let asked =
+        NewTradeRow { venue: "Venue-A".into(), currency_pair: "BTC-USDT".into(), ..Default::default() };
+    desk.store.add_trade_row(&asked, BEGINNING).await.unwrap();
+    let known = desk
+        .ask(
+            1,
+            "POST",
+            "/api/v1/alerts?dry_run=1",
+            &json!({"text": "venue venue-a down 5m", "webhook": hook}),
+        )
+        .await;
+    assert_eq!(known.status, 200, "{known:?}");
     let bearer = format!("Bearer {}", key(9));
     for (method, target) in [
         ("GET", "/api/v1/alerts"),

@@ -3,10 +3,12 @@
 
 use crate::{
     harness::{ANN, BOSS, GROUP, IVAN, MEMBER},
+    market::BASE,
     parts::{first_html, memory, parts, pressed, said},
 };
 use bot::{Act, ChatKind, ChatRef, Conversation, ConversationParts, Said, Talk, What};
 use std::time::Duration;
+use store::{Fire, NewMessage, Outcome, Settlement};
 use tokio::time::Instant;
 
 /// G12: what is gone, too old or not ours gets a polite answer, and its buttons go.
@@ -73,6 +75,7 @@ async fn every_button_ends_its_waiting() {
         "z:1:l:0",
         "w:1:f",
         "y:1:l",
+        "D:1",
         "s:",
         "s:zone",
         "s:quiet",
@@ -213,6 +216,122 @@ async fn word_of_chats_is_kept() {
     talk.hear(now(What::Migrated { to: 77 })).await;
     assert_eq!(store.chat(ANN).await.unwrap(), None);
     assert!(store.chat(77).await.unwrap().is_some());
+}
+
+/// `SUN` is a coin and a day: where both make sense it is asked, else what makes sense is meant.
+#[tokio::test]
+async fn a_coin_that_is_called_like_a_day_is_asked_about() {
+    let store = memory().await;
+    let whole = parts(store.clone());
+    crate::market::say(&whole.board, "binance", "SUN-USDT", "0.0201", 2_000);
+    let talk = Conversation::new(whole);
+    let question = talk.hear(said(ANN, "/sub SUN USDT 9:00")).await;
+    assert_eq!(first_html(&question), "SUN is an asset and a day of the week. Which is meant?");
+    let Some(Act::Send { keyboard, .. }) = question.first() else { panic!("{question:?}") };
+    let keys: Vec<(String, String)> =
+        keyboard.iter().flatten().map(|key| (key.label.clone(), key.says.clone())).collect();
+    let expect = [
+        ("SUN/USDT · Every day", "t:/sub SUN-USDT 09:00 daily"),
+        ("USDT/BTC · On Sun", "t:/sub USDT-BTC 09:00 sunday"),
+    ];
+    let expect = expect.map(|(label, data)| (label.to_owned(), data.to_owned()));
+    assert_eq!(keys, expect);
+    assert!(store.subscriptions_of(ANN).await.unwrap().is_empty());
+    for ((_, data), (pair, days)) in keys.iter().zip([("SUN-USDT", 0b111_1111), ("USDT-BTC", 0b100_0000)]) {
+        talk.hear(pressed(ANN, data, None)).await;
+        let last = store.subscriptions_of(ANN).await.unwrap().pop().unwrap();
+        assert_eq!((last.pair.as_str(), last.days), (pair, days), "{data}");
+    }
+    // Only one reading leads anywhere.
+    for (text, answer) in [
+        ("/sub SUN 9:00", "🗓 Every day 09:00 UTC: SUN/USDT. First: tomorrow."),
+        ("/sub BTC sunday 9:00", "🗓 On Sun 09:00 UTC: BTC/USDT. First: 29 Nov."),
+        ("/sub BTC USDT sun 9:00", "🗓 On Sun 09:00 UTC: BTC/USDT. First: 29 Nov."),
+        ("/sub SUN sunday 9:00", "🗓 On Sun 09:00 UTC: SUN/USDT. First: 29 Nov."),
+    ] {
+        assert_eq!(first_html(&talk.hear(said(ANN, text)).await), answer, "{text}");
+    }
+}
+
+/// "Все 21 пара" is no Russian.
+#[tokio::test]
+async fn all_pairs_are_counted_in_russian() {
+    for (more, all) in [(9, "Все пары (21): /pairs"), (10, "Все 22 пары: /pairs"), (0, "Все 12 пар: /pairs")]
+    {
+        let whole = parts(memory().await);
+        for name in ["AA", "BB", "CC", "DD", "EE", "FF", "GG", "HH", "II", "JJ"].into_iter().take(more) {
+            crate::market::say(&whole.board, "binance", &format!("{name}X-USDT"), "2", 2_000);
+        }
+        let answer = first_html(&Conversation::new(whole).hear(said(IVAN, "/rate BTCC")).await);
+        assert!(answer.replace('\u{a0}', " ").ends_with(all), "{answer}");
+    }
+}
+
+/// `/alert #12 ETH 75000` is not about an alert on BTC.
+#[tokio::test]
+async fn an_alert_is_not_changed_in_the_name_of_another_pair() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    let hear = async |text| first_html(&talk.hear(said(ANN, text)).await);
+    hear("/alert BTC above 70k").await;
+    let before = store.alert(1).await.unwrap();
+    for text in ["/alert #1 ETH 75000", "/alert #1 BTC USD 75000", "/alert #1 ETH +5%"] {
+        assert_eq!(hear(text).await, "Alert #1 is on BTC/USDT, so nothing was changed.", "{text}");
+    }
+    assert_eq!(store.alert(1).await.unwrap(), before);
+    for (text, threshold) in [
+        ("/alert #1 BTC 75000", "75,000"),
+        ("/alert #1 BTC USDT 76000", "76,000"),
+        ("/alert #1 BTC +5% 24h", "24 h change of BTC/USDT"),
+        ("/alert #1 spread 2%", "more than 2% apart"),
+        ("/alert #1 -3% 1h", "falls <b>3% within 1 h"),
+        ("/alert #1 BTC 77000", "77,000"),
+    ] {
+        assert!(hear(text).await.contains(threshold), "{text}");
+    }
+}
+
+/// What was given up is said to its owner and to operators, and an operator has it sent once more.
+#[tokio::test]
+async fn what_was_given_up_is_shown_and_can_be_sent_again() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    let html = async |said: Said| first_html(&talk.hear(said).await);
+    assert!(!html(said(BOSS, "/admin")).await.contains("Given up"));
+    talk.hear(said(ANN, "/alert BTC above 70k")).await;
+    let row = store.alert(1).await.unwrap().unwrap();
+    let fire = Fire {
+        alert_id: 1,
+        revision: row.revision,
+        fire_seq: 0,
+        progress: row.progress,
+        is_open: false,
+        message: NewMessage::new("chat:1", "fired", "{}"),
+    };
+    store.fire(&[fire], BASE).await.unwrap();
+    let taken = store.take_messages("chat", 1, BASE).await.unwrap();
+    let outcome = Outcome::Dead { error: "no <such> chat".to_owned() };
+    store.settle_messages(&[Settlement { id: taken[0].id, attempts: 1, outcome }], BASE).await.unwrap();
+
+    let line = "⚠️ Not delivered: 1, the newest of #1, 14:05 UTC";
+    assert_eq!(html(said(ANN, "/alerts")).await.lines().nth(1), Some(line));
+    assert!(!html(said(MEMBER, "/alerts")).await.contains("Not delivered"));
+    let shown = html(said(BOSS, "/admin")).await;
+    let given_up = "☠️ Given up: 1, the newest:\n1 · chat:1 · 14:05 UTC: no &lt;such&gt; chat";
+    assert!(shown.ends_with(given_up), "{shown}");
+
+    let toast =
+        |text: &str| Act::Toast { callback_id: "c".to_owned(), text: Some(text.to_owned()), is_alert: false };
+    let refused = talk.hear(pressed(ANN, "D:1", Some(5))).await;
+    assert_eq!(refused, [toast("This command is for the operator of the bot.")]);
+    assert_eq!(store.undelivered("chat:1").await.unwrap().len(), 1);
+    let acts = talk.hear(pressed(BOSS, "D:1", Some(5))).await;
+    assert_eq!(acts[0], toast("On its way once more"));
+    assert!(matches!(&acts[1], Act::Edit { html, .. } if !html.contains("Given up")), "{acts:?}");
+    let again = store.take_messages("chat", 1, BASE.plus_millis(60_000)).await.unwrap();
+    assert!(again[0].is_repeat, "nobody knows whether it arrived: it says so");
+    assert_eq!(talk.hear(pressed(BOSS, "D:1", None)).await, [toast("It was sent, or is forgotten")]);
+    assert!(!html(said(ANN, "/alerts")).await.contains("Not delivered"));
 }
 
 /// `/reload`: whoever follows the rows reads them again, though nobody told of a change; an operator's alone.

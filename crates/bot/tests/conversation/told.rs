@@ -8,7 +8,7 @@ use crate::{
 };
 use ::market::{Price, RateState, Timestamp, VenueId};
 use alerts::{Condition, Direction, Firing, Offline, Side};
-use bot::{Act, Conversation, Talk};
+use bot::{Act, ChatKind, ChatRef, Conversation, Said, Talk};
 use rust_decimal::Decimal;
 use std::time::Duration;
 use store::{ChatRow, Message, MessageState, NewMessage};
@@ -261,6 +261,42 @@ async fn the_end_of_quiet_hours_releases_what_waited() {
     assert_eq!(waiting().await, 0);
     talk.hear(said(ANN, "/settings quiet off")).await;
     assert_eq!(waiting().await, 1);
+}
+
+fn in_topic(text: &str) -> Said {
+    let chat = Some(ChatRef { id: GROUP, kind: ChatKind::Group, thread: Some(7) });
+    Said { chat, ..said(BOSS, text) }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_in_a_topic_is_told_there() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    talk.hear(in_topic("/alert BTC above 70k")).await;
+    let row = store.alert(1).await.unwrap().unwrap();
+    assert_eq!((row.owner.as_str(), row.target.as_str()), ("chat:-100", "chat:-100/7"));
+    talk.hear(in_topic("/sub BTC 14:06")).await;
+    let due = BASE.plus_millis(61_000);
+    assert_eq!(bot::deliver_due(&*store, due).await.unwrap(), 1);
+    assert_eq!(store.take_messages("chat", 1, due).await.unwrap()[0].target, "chat:-100/7");
+}
+
+/// Quiet hours are the whole group's: changed in one topic, they release what others hold as well.
+#[tokio::test]
+async fn the_end_of_quiet_hours_releases_every_topic() {
+    let store = memory().await;
+    let talk = Conversation::new(parts(store.clone()));
+    talk.hear(in_topic("/settings quiet 14:00-16:00")).await;
+    let targets = ["", "/7", "/9"].map(|topic| format!("chat:{GROUP}{topic}"));
+    let held = targets.clone().map(|target| NewMessage {
+        is_held: true,
+        not_before: Some(BASE.plus_millis(3_600_000)),
+        ..NewMessage::new(target, Firing::KIND, firing(cross()).to_json())
+    });
+    store.put_messages(&held, None, BASE).await.unwrap();
+    talk.hear(in_topic("/settings quiet off")).await;
+    let taken = store.take_messages("chat", 10, BASE.plus_millis(60_000)).await.unwrap();
+    assert_eq!(taken.iter().map(|message| message.target.clone()).collect::<Vec<_>>(), targets);
 }
 
 /// What the operator says to all stands in every chat, as it was written, once.

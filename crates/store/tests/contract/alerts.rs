@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::task::Poll;
 use std::time::Duration;
 use store::{
-    AlertChange, AlertChanged, AlertProgress, AlertRow, Fire, MessageFilter, MessageState, NewAlert,
-    NewMessage, Outcome, Settlement, Store,
+    ALERTS_MAX, AlertChange, AlertChanged, AlertProgress, AlertRow, Fire, MessageFilter, MessageState,
+    NewAlert, NewMessage, Outcome, Settlement, Store,
 };
 use tokio::time::timeout;
 
@@ -138,6 +138,24 @@ pub(crate) async fn alerts_are_read_in_pages(place: &dyn Place) {
     assert_eq!(store.alerts_page(0, false, 1_000).await.unwrap().len(), 100);
 }
 
+/// Where an answer is full, what can still fire stands in it, and of the rest the newest.
+pub(crate) async fn of_too_many_alerts_the_open_and_the_newest_are_listed(place: &dyn Place) {
+    let store = open(place).await;
+    let first = add(&*store, "chat:5").await;
+    place
+        .foreign(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001)
+             INSERT INTO alert (owner, target, pair, spec, is_open)
+             SELECT 'chat:5', 'chat:5', 'BTC-USDT', '{}', FALSE FROM n",
+        )
+        .await;
+    let last = add(&*store, "chat:5").await;
+    let listed: Vec<i64> = store.alerts_of("chat:5").await.unwrap().iter().map(|row| row.id).collect();
+    assert_eq!(listed.len(), ALERTS_MAX);
+    assert_eq!((listed[0], listed[ALERTS_MAX - 1]), (first, last));
+    assert!(listed.is_sorted() && listed[1] == last - ALERTS_MAX as i64 + 2, "{}", listed[1]);
+}
+
 pub(crate) async fn firing_writes_the_alert_and_its_message_once(place: &dyn Place) {
     let store = open(place).await;
     let ids = [add(&*store, "chat:5").await, add(&*store, "chat:6").await, add(&*store, "chat:7").await];
@@ -170,6 +188,25 @@ pub(crate) async fn firing_writes_the_alert_and_its_message_once(place: &dyn Pla
     assert_eq!(of, [(ids[0], 1), (ids[1], 1), (ids[0], 2)]);
     assert_eq!(messages[0].target, "chat:5");
     assert_eq!((messages[0].state, messages[0].not_before), (MessageState::Pending, at(3)));
+    // Of one alert, the newest first, and nobody else's.
+    let deliveries = store.deliveries(ids[0], 10).await.unwrap();
+    let seqs: Vec<_> = deliveries.iter().map(|one| (one.fire_seq, one.message_id, one.state)).collect();
+    assert_eq!(
+        seqs,
+        [(2, messages[2].id, MessageState::Pending), (1, messages[0].id, MessageState::Pending)]
+    );
+    assert_eq!(store.deliveries(ids[0], 1).await.unwrap(), deliveries[..1]);
+    assert_eq!(store.deliveries(ids[2], 10).await.unwrap(), []);
+    // What was given up is shown to its owner, until it is sent once more.
+    let taken = store.take_messages("chat", 1, at(6)).await.unwrap();
+    let outcome = Outcome::Dead { error: "why".into() };
+    store.settle_messages(&[Settlement { id: taken[0].id, attempts: 1, outcome }], at(7)).await.unwrap();
+    let undelivered = store.undelivered("chat:5").await.unwrap();
+    assert_eq!((undelivered.len(), undelivered[0].alert_id, undelivered[0].fire_seq), (1, ids[0], 1));
+    assert_eq!(undelivered[0].last_error.as_deref(), Some("why"));
+    assert_eq!(store.undelivered("chat:6").await.unwrap(), []);
+    assert!(store.revive_message(taken[0].id, at(8)).await.unwrap());
+    assert_eq!(store.undelivered("chat:5").await.unwrap(), []);
 }
 
 pub(crate) async fn of_two_engines_that_fire_the_same_alerts_one_fires_each(place: &dyn Place) {

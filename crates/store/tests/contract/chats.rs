@@ -238,4 +238,23 @@ pub(crate) async fn webhooks_are_one_per_owner_and_address_and_keep_their_secret
     assert_eq!(store.prune_webhooks(at(11)).await.unwrap(), 1);
     assert_eq!(store.webhook(others.id).await.unwrap(), None);
     assert_eq!(store.webhooks_of("key:1").await.unwrap().len(), 2);
+
+    // From then on, however old it is, it is kept for a while: whoever comes back finds the same secret.
+    let id = store.alerts_of("key:1").await.unwrap()[0].id;
+    assert!(store.remove_alert("key:1", id).await.unwrap());
+    assert_eq!(store.prune_webhooks(at(1_000)).await.unwrap(), 0);
+    assert_eq!(store.webhook(first.id).await.unwrap().map(|hook| hook.secret).as_deref(), Some("given"));
+    let far = at(4_000_000_000_000);
+    assert_eq!(store.prune_webhooks(far).await.unwrap(), 1);
+    assert_eq!(store.webhook(first.id).await.unwrap(), None);
+}
+
+/// Who asks for an alert again is given the webhook that is there: it does not go in the moment before it is named.
+pub(crate) async fn a_webhook_that_was_asked_for_again_is_kept(place: &dyn Place) {
+    let store = open(place).await;
+    let put = async |ms| store.put_webhook("key:1", "https://a.example/", None, "made", 2, at(ms)).await;
+    let first = put(10).await.unwrap().unwrap();
+    assert_eq!(put(50).await.unwrap().unwrap(), first);
+    assert_eq!(store.prune_webhooks(at(50)).await.unwrap(), 0);
+    assert_eq!(store.prune_webhooks(at(51)).await.unwrap(), 1);
 }

@@ -507,6 +507,7 @@ macro_rules! contract {
             a_lease_that_has_run_out_is_anybodys
             of_many_who_want_a_lease_one_gets_it
             alerts_are_added_listed_changed_and_removed_by_their_owner
+            of_too_many_alerts_the_open_and_the_newest_are_listed
             an_owner_has_no_more_open_alerts_than_allowed_however_many_ask_at_once
             a_key_that_is_revoked_leaves_no_alert_that_can_fire
             a_key_that_is_revoked_while_it_adds_leaves_nothing_open
@@ -536,6 +537,7 @@ macro_rules! contract {
             a_chat_with_a_new_number_keeps_everything
             subscriptions_are_due_and_advance_with_their_message
             small_values_are_kept_by_name
+            a_webhook_that_was_asked_for_again_is_kept
             webhooks_are_one_per_owner_and_address_and_keep_their_secret
         }
     )*};
