@@ -15,7 +15,7 @@ impl Here<'_> {
     /// How often it would have fired; `None` where candles do not tell, or do not come at once.
     pub(crate) async fn past(&self, spec: &Spec) -> Option<Preview> {
         let (store, within) = (&*self.world.parts.store, self.world.parts.past_within);
-        if self.world.is_store_resting() {
+        if self.world.is_store_resting() || within.is_zero() {
             return None;
         }
         // Nobody misses it: that it did not come in time says nothing about the store.

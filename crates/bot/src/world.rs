@@ -38,7 +38,7 @@ pub struct ConversationParts {
     pub venue_name: Arc<VenueName>,
     /// The process around.
     pub house: Arc<dyn House>,
-    /// How long a new alert's answer waits at most for what candles tell about it: see [`PAST_WITHIN`].
+    /// How long a new alert's answer waits at most for what candles tell about it: see [`PAST_WITHIN`]; zero: it does not ask them.
     pub past_within: Duration,
 }
 
