@@ -21,9 +21,8 @@ pub(crate) struct Carrier {
 }
 
 impl Carrier {
-    /// Carries messages until all are done, their time together is over, or one has to wait: those after it keep their order.
-    /// What came of the last step,
-    /// and of all that was not tried, is left to the caller to write.
+    /// Carries messages until all are done, their time together is over, or one has to wait: those after it keep their
+    /// order. What came of the last step, and of all that was not tried, is left to the caller to write.
     pub(crate) async fn carry(self, group: Vec<Message>) -> Vec<Settlement> {
         let mut rest = &group[..];
         let began = self.clock.now();
