@@ -123,7 +123,7 @@ fn decimal(text: &str, places: usize) -> Option<i64> {
     for _ in 0..places {
         let digit = digits.next().unwrap_or(b'0');
         value =
-            value.checked_mul(10)?.checked_add(i64::from(digit.is_ascii_digit().then_some(digit - b'0')?))?;
+            value.checked_mul(10)?.checked_add(i64::from(digit.is_ascii_digit().then(|| digit - b'0')?))?;
     }
     Some(value)
 }
@@ -218,6 +218,8 @@ mod tests {
             ("2026-13-03T20:58:33Z", utc, None),
             ("", Unit::Millis, None),
             ("12x", Unit::Millis, None),
+            ("12. 5", Unit::Millis, None),
+            ("12.5\u{fffd}", Unit::Seconds, None),
             ("99999999999999999999", Unit::Millis, None),
         ] {
             assert_eq!(read(text, unit).map(Timestamp::millis), ms, "{text}");
