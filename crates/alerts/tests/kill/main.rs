@@ -74,7 +74,7 @@ async fn kill_everywhere(url: String) {
     let all_ids = ids.len();
     let mut last = start(&Orders { url, receiver: receiver.address(), kill: None });
     let settled = async || {
-        let all = store.messages(&MessageFilter::default(), 5_000).await.expect("the outbox");
+        let all = store.messages(&MessageFilter::default(), 20_000).await.expect("the outbox");
         all.len() == all_ids && all.iter().all(|m| m.state == MessageState::Sent)
     };
     let wait = async {
