@@ -11,7 +11,7 @@ use child::Orders;
 use deadly::Point;
 use receiver::{Received, Receiver};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     process::{Child, Command, Stdio},
     sync::LazyLock,
     time::Duration,
@@ -74,8 +74,16 @@ async fn kill_everywhere(url: String) {
     let all_ids = ids.len();
     let mut last = start(&Orders { url, receiver: receiver.address(), kill: None });
     let settled = async || {
-        let all = store.messages(&MessageFilter::default(), 20_000).await.expect("the outbox");
-        all.len() == all_ids && all.iter().all(|m| m.state == MessageState::Sent)
+        // Everything was heard of, and nothing waits or was given up.
+        let heard: BTreeSet<i64> = receiver.received().iter().map(|one| one.alert_id).collect();
+        let mut is_settled = heard.len() == all_ids;
+        for state in
+            [MessageState::Pending, MessageState::Sending, MessageState::Ambiguous, MessageState::Dead]
+        {
+            let filter = MessageFilter { state: Some(state), ..MessageFilter::default() };
+            is_settled = is_settled && store.messages(&filter, 1).await.expect("the outbox").is_empty();
+        }
+        is_settled
     };
     let wait = async {
         while !settled().await {
