@@ -7,6 +7,7 @@ mod fake_http;
 mod fake_venue;
 mod fill;
 mod form;
+mod log_lines;
 mod numbered;
 mod postgres;
 mod process;
@@ -34,6 +35,7 @@ mod wire;
 
 pub use fake_venue::{Behaviour, FakeVenue, Handshake, Happened, HttpAnswer, Logged};
 pub use fill::last_cents;
+pub use log_lines::LogLines;
 pub use numbered::{NumberedVenue, Place, number, numbers_in_middle};
 pub use process::Process;
 pub use proxy::{FaultProxy, Line};

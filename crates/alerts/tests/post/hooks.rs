@@ -8,14 +8,9 @@ use guard::{Resolver, SystemResolver};
 use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use store::MessageState;
-use testkit::{HookReceiver, HookReply, HookRequest};
+use testkit::{HookReceiver, HookReply, HookRequest, LogLines};
 
 /// What a receiver does that trusts nobody.
 fn is_signed(request: &HookRequest) -> bool {
@@ -142,7 +137,7 @@ struct Turns(Mutex<Vec<&'static str>>);
 
 #[async_trait]
 impl Resolver for Turns {
-    async fn addresses(&self, _host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    async fn addresses(&self, _host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
         let mut turns = self.0.lock();
         let ip = if turns.len() > 1 { turns.remove(0) } else { turns[0] };
         Ok(vec![SocketAddr::new(ip.parse().unwrap(), port)])
@@ -226,31 +221,11 @@ async fn no_webhook_leads_inwards() {
     assert_eq!(inner.connects(), 1);
 }
 
-/// Log lines in memory.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(text);
-        Ok(text.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// G17: neither the secret nor what an address may hold is in an error that people are shown, nor in a log at its most
 /// talkative, whatever other tests do meanwhile.
 #[tokio::test]
 async fn errors_and_logs_show_neither_secret_nor_address() {
-    let lines = Lines::default();
-    let writer = {
-        let lines = lines.clone();
-        move || lines.clone()
-    };
-    let talkative = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(writer);
-    tracing::subscriber::set_global_default(talkative.with_ansi(false).finish()).unwrap();
+    let lines = LogLines::of_everything();
     let lab = Lab::new().await;
     let silent = HookReceiver::start([
         HookReply::Silence,
@@ -291,7 +266,7 @@ async fn errors_and_logs_show_neither_secret_nor_address() {
     for (_, error) in &seen {
         assert!(!error.as_deref().unwrap().contains("canary"), "{error:?}");
     }
-    let log = String::from_utf8_lossy(&lines.0.lock()).into_owned();
+    let log = lines.text();
     assert!(log.contains("hyper"), "the log is talkative");
     let told: Vec<_> = log.lines().filter(|line| line.contains("canary")).collect();
     assert!(told.is_empty(), "{told:#?}");

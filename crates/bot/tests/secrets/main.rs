@@ -8,38 +8,14 @@ mod harness;
 use bot::{CallError, Pace};
 use harness::{PATIENCE, TOKEN, client, polling, world};
 use serde_json::{Value, json};
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 use store::{MessageFilter, MessageState};
-use testkit::{Fault, until};
-
-/// Log lines in memory.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use testkit::{Fault, LogLines, until};
 
 /// G17: whatever goes wrong, the token is in no log line, no error, no outcome.
 #[tokio::test(flavor = "multi_thread")]
 async fn g17_the_token_is_shown_nowhere() {
-    let lines = Lines::default();
-    let writer = {
-        let lines = lines.clone();
-        move || lines.clone()
-    };
-    let talkative = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(writer);
-    tracing::subscriber::set_global_default(talkative.with_ansi(false).finish()).unwrap();
+    let lines = LogLines::of_everything();
     let world = world(50, Duration::from_millis(400)).await;
     world.person(1).await;
     let mut shown = Vec::new();
@@ -93,7 +69,7 @@ async fn g17_the_token_is_shown_nowhere() {
         shown.push(format!("{:?}", world.store.messages(&filter, 100).await.unwrap()));
     }
     shown.push(format!("{ours:?}"));
-    let log = String::from_utf8_lossy(&lines.0.lock().unwrap()).into_owned();
+    let log = lines.text();
     assert!(log.contains("TRACE") && log.contains("getMe"), "the log is talkative");
     let secret = TOKEN.split_once(':').unwrap().1;
     for text in shown.iter().chain([&log]) {

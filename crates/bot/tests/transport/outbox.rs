@@ -2,8 +2,9 @@
 //! It must not know alerts.
 
 use crate::harness::{PATIENCE, World, polling, world};
+use market::Timestamp;
 use std::time::Duration;
-use store::{Message, MessageFilter, MessageState};
+use store::{ChatRow, Message, MessageFilter, MessageState};
 use testkit::{Fault, until};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -216,17 +217,23 @@ async fn g09_refused_markup_goes_out_as_plain_text() {
     assert_eq!(got, [("in the topic", Some(5)), ("its topic is gone", None)]);
 }
 
-/// G18: what was held is due, and meanwhile the chat has other quiet hours: it waits for the end of these, and comes as
-/// soon as there are none.
-#[tokio::test]
-async fn g18_changed_quiet_hours_count_when_what_was_held_is_due() {
-    let world = world(20, Duration::from_secs(5)).await;
+/// A person whose quiet hours began an hour ago and last for two more.
+async fn quiet_person(world: &World) -> (Timestamp, ChatRow) {
     world.person(1).await;
     let now = world.parts.clock.now();
     let mut chat = world.store.chat(1).await.unwrap().unwrap();
     let minute = now.millis() / 60_000 % 1_440;
     chat.quiet = Some(((minute + 1_380) % 1_440, (minute + 120) % 1_440));
     world.store.put_chat(&chat).await.unwrap();
+    (now, chat)
+}
+
+/// G18: what was held is due, and meanwhile the chat has other quiet hours: it waits for the end of these, and comes as
+/// soon as there are none.
+#[tokio::test]
+async fn g18_changed_quiet_hours_count_when_what_was_held_is_due() {
+    let world = world(20, Duration::from_secs(5)).await;
+    let (now, mut chat) = quiet_person(&world).await;
     let held = |body: &str| store::NewMessage {
         is_held: true,
         not_before: Some(now),
@@ -253,12 +260,7 @@ async fn g18_changed_quiet_hours_count_when_what_was_held_is_due() {
 #[tokio::test]
 async fn g18_what_is_held_does_not_go_with_what_is_urgent() {
     let world = world(20, Duration::from_secs(5)).await;
-    world.person(1).await;
-    let now = world.parts.clock.now();
-    let mut chat = world.store.chat(1).await.unwrap().unwrap();
-    let minute = now.millis() / 60_000 % 1_440;
-    chat.quiet = Some(((minute + 1_380) % 1_440, (minute + 120) % 1_440));
-    world.store.put_chat(&chat).await.unwrap();
+    let (now, _) = quiet_person(&world).await;
     let message =
         |body: &str, is_held| store::NewMessage { is_held, ..store::NewMessage::new("chat:1", "test", body) };
     let all = [message("held", true), message("urgent", false), message("held, too", true)];

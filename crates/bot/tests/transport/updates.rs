@@ -2,49 +2,18 @@
 //! It must not know what is said.
 
 use crate::harness::{PATIENCE, TOKEN, polling, quick, talk, world, world_on};
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 use store::Seed;
-use testkit::{Fault, until};
+use testkit::{Fault, LogLines, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::fmt::MakeWriter;
-
-/// Log lines in memory.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Lines;
-    fn make_writer(&'a self) -> Lines {
-        self.clone()
-    }
-}
-
-impl Lines {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
 
 /// Keeps the log of this test's thread.
-fn log(level: tracing::Level) -> (Lines, tracing::subscriber::DefaultGuard) {
-    let lines = Lines::default();
+fn log(level: tracing::Level) -> (LogLines, tracing::subscriber::DefaultGuard) {
+    let lines = LogLines::default();
     let subscriber =
         tracing_subscriber::fmt().with_max_level(level).with_writer(lines.clone()).with_ansi(false).finish();
     (lines, tracing::subscriber::set_default(subscriber))
