@@ -362,7 +362,9 @@ pub(crate) async fn firing_given_up_at_any_moment_is_done_or_not_done(place: &dy
     for _ in 0..3 {
         fires.push(firing(&get(&*store, add(&*store, "operator").await).await));
     }
-    for polls in 1.. {
+    let (mut polls, mut given_up, mut done) = (0, 0, 0);
+    loop {
+        polls += 1;
         let mut firing = Box::pin(store.fire(&fires, at(2)));
         let mut left = polls;
         let is_done = std::future::poll_fn(|task| {
@@ -393,9 +395,14 @@ pub(crate) async fn firing_given_up_at_any_moment_is_done_or_not_done(place: &dy
         for fire in &mut fires {
             fire.fire_seq = told[0].0;
         }
-        if is_done.is_some() {
-            assert!(polls > 2, "firing was never given up");
-            return;
+        match is_done {
+            None => given_up += 1,
+            Some(_) if given_up > 1 => return,
+            // On a busy machine every answer may be there before it is asked for: once more from the first moment.
+            Some(_) => {
+                (polls, done) = (0, done + 1);
+                assert!(done < 100, "firing was never given up");
+            }
         }
     }
 }
