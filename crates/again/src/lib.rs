@@ -1,5 +1,9 @@
-//! Tasks that must not end in silence: one that panics is said to have failed, and begins again.
-//! It must not know what a task does.
+//! What is tried again: after what wait, and a task that panics, which must not end in silence.
+//! It must not know what is tried.
+
+mod wait;
+
+pub use wait::{Waits, growing, jittered};
 
 use futures_util::FutureExt;
 use std::{panic::AssertUnwindSafe, time::Duration};

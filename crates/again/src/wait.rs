@@ -15,6 +15,32 @@ pub fn growing(first: Duration, longest: Duration, failures: u32) -> Duration {
     jittered(first.saturating_mul(1 << doublings).min(longest))
 }
 
+/// The waits of one thing that is tried until it succeeds.
+#[derive(Debug, Clone)]
+pub struct Waits {
+    first: Duration,
+    longest: Duration,
+    failures: u32,
+}
+
+impl Waits {
+    /// As [`growing`] counts them.
+    pub const fn new(first: Duration, longest: Duration) -> Waits {
+        Waits { first, longest, failures: 0 }
+    }
+
+    /// The wait after one more failure.
+    pub fn after_failure(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        growing(self.first, self.longest, self.failures)
+    }
+
+    /// It has succeeded.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

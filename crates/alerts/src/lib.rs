@@ -25,7 +25,6 @@ mod spec;
 mod target;
 mod text;
 mod upkeep;
-pub mod wait;
 mod webhook;
 mod window;
 mod write;

@@ -1,7 +1,8 @@
 //! The role's part that watches: alerts from the store, rates from the board, what fires into the outbox.
 //! It must not know who is told, nor how.
 
-use crate::{Alert, Book, history, rows, see, wait::growing, write};
+use crate::{Alert, Book, history, rows, see, write};
+use again::growing;
 use board::Board;
 use clock::Clock;
 use parking_lot::Mutex;

@@ -7,7 +7,8 @@
 //! Any 2xx is an answer; 410 and an address that leads inwards by itself end it; everything else, a name that leads inwards
 //! too, is tried again, first after seconds, then hourly, for a day.
 
-use crate::{Sender, Start, Target, ask::check_url, signature, wait::growing};
+use crate::{Sender, Start, Target, ask::check_url, signature};
+use again::growing;
 use async_trait::async_trait;
 use clock::Clock;
 use guard::{Answer, Ask, Client, FetchError, Guard, Resolver};

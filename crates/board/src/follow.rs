@@ -2,6 +2,7 @@
 //! It must not know which broker or cache it is handed.
 
 use crate::{Board, Options};
+use again::Waits;
 use broker::{Broker, Delivery, Subscription};
 use cache::Cache;
 use clock::Clock;
@@ -76,10 +77,10 @@ async fn warm(board: &Board, cache: &dyn Cache, said: &mut Said) -> bool {
 
 /// Old ticks never overwrite new ones, so it is never too late to be warmed.
 async fn warm_later(board: &Board, cache: &dyn Cache, mut said: Said, stop: &CancellationToken) {
-    let mut backoff = Backoff::default();
+    let mut waits = Waits::new(BACKOFF_MIN, BACKOFF_MAX);
     let again = async {
         loop {
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(waits.after_failure()).await;
             if warm(board, cache, &mut said).await {
                 return;
             }
@@ -97,13 +98,14 @@ async fn time(board: &Board, stop: &CancellationToken) {
 }
 
 async fn read(board: &Board, broker: &dyn Broker, stop: &CancellationToken) {
-    let (mut backoff, mut said) = (Backoff::default(), Said::default());
+    let (mut waits, mut said) = (Waits::new(BACKOFF_MIN, BACKOFF_MAX), Said::default());
     let for_ever = async {
         loop {
             match tokio::time::timeout(SUBSCRIBE_WAIT, broker.subscribe()).await {
                 Ok(Ok(mut subscription)) => {
                     if deliver(board, &mut *subscription).await {
-                        (backoff, said) = (Backoff::default(), Said::default());
+                        waits.reset();
+                        said = Said::default();
                     }
                     if said.is_news(&"ended") {
                         tracing::warn!("the broker ended the subscription");
@@ -123,7 +125,7 @@ async fn read(board: &Board, broker: &dyn Broker, stop: &CancellationToken) {
                     }
                 }
             }
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(waits.after_failure()).await;
         }
     };
     stop.run_until_cancelled(for_ever).await;
@@ -153,25 +155,5 @@ impl Said {
         let is_news = self.0.as_ref() != Some(&trouble);
         self.0 = Some(trouble);
         is_news
-    }
-}
-
-/// Waits that double up to a cap, each shortened by chance so that many readers do not come back at once.
-#[derive(Debug)]
-struct Backoff {
-    next: Duration,
-}
-
-impl Default for Backoff {
-    fn default() -> Backoff {
-        Backoff { next: BACKOFF_MIN }
-    }
-}
-
-impl Backoff {
-    fn next(&mut self) -> Duration {
-        let full = self.next;
-        self.next = (full * 2).min(BACKOFF_MAX);
-        full / 2 + Duration::from_millis(fastrand::u64(0..=(full / 2).as_millis() as u64))
     }
 }

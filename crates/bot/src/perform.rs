@@ -7,7 +7,7 @@ use crate::{
     split::{self, CAPTION_UNITS_MAX, MESSAGE_UNITS_MAX},
     throttle::Class,
 };
-use alerts::wait::growing;
+use again::growing;
 use clock::Clock;
 use std::{sync::Arc, time::Duration};
 use store::Store;

@@ -2,7 +2,7 @@
 //! It must not know what updates mean.
 
 use crate::{CallError, Client, heard::ALLOWED, inbox::Inbox, perform::told};
-use alerts::wait::{growing, jittered};
+use again::{growing, jittered};
 use serde_json::{json, value::RawValue};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;

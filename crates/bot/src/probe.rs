@@ -2,7 +2,7 @@
 //! It must not know what is to be sent.
 
 use crate::{Client, perform::told};
-use alerts::wait::growing;
+use again::growing;
 use clock::Clock;
 use market::Timestamp;
 use serde::de::IgnoredAny;

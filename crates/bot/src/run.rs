@@ -9,7 +9,7 @@ use crate::{
     probe::Probe,
     sender::ChatSender,
 };
-use alerts::wait::growing;
+use again::growing;
 use clock::Clock;
 use frankenstein::{methods::SetMyCommandsParams, types::BotCommand, types::User};
 use serde_json::json;

@@ -13,7 +13,8 @@ use crate::{
     split::{self, MESSAGE_UNITS_MAX},
     throttle::Class,
 };
-use alerts::{Quiet, Start, Target, wait::growing};
+use again::growing;
+use alerts::{Quiet, Start, Target};
 use async_trait::async_trait;
 use clock::Clock;
 use market::Timestamp;

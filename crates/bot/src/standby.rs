@@ -11,7 +11,7 @@
 //! containers, `/proc` may be hidden, and a lock on a file needs a place that outlives the restart and is copied nowhere,
 //! which a process with its store elsewhere does not have.
 
-use alerts::wait::jittered;
+use again::jittered;
 use std::time::Duration;
 use store::Leases;
 use tokio_util::sync::CancellationToken;

@@ -203,7 +203,7 @@ pub async fn run_subscriptions(store: Arc<dyn Store>, clock: Clock, stop: Cancel
             }
             Err(_) => {}
         }
-        let pause = alerts::wait::jittered(LOOK_EVERY);
+        let pause = again::jittered(LOOK_EVERY);
         if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }

@@ -112,7 +112,7 @@ impl Webhook {
             };
             tracing::warn!("the webhook is not set: {}", crate::perform::told(&error));
             failures += 1;
-            let wait = alerts::wait::growing(WAIT_FIRST, WAIT_MAX, failures);
+            let wait = again::growing(WAIT_FIRST, WAIT_MAX, failures);
             stop.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
         *self.door.lock() = None;

@@ -2,6 +2,7 @@
 //! It must not know what is published or read.
 
 use crate::Options;
+use again::Waits;
 use lapin::options::ExchangeDeclareOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError};
 use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
@@ -23,6 +24,11 @@ const BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// Short, so that little is missed once the server is back: what comes out at the other end waits for three such pauses in a
 /// row, of a collector, of a recorder, and of who reads.
 const BACKOFF_MAX: Duration = Duration::from_millis(500);
+
+/// The waits between attempts to connect.
+pub(crate) fn waits() -> Waits {
+    Waits::new(BACKOFF_MIN, BACKOFF_MAX)
+}
 
 /// Where the server is, and what things are called there.
 pub(crate) struct Link {
@@ -263,25 +269,5 @@ impl Said {
             failed_attempts = attempts,
             "connected to the broker"
         );
-    }
-}
-
-/// Waits that double up to a cap, each shortened by chance so that many do not come back at once.
-pub(crate) struct Backoff {
-    next: Duration,
-}
-
-impl Default for Backoff {
-    fn default() -> Backoff {
-        Backoff { next: BACKOFF_MIN }
-    }
-}
-
-impl Backoff {
-    pub(crate) async fn wait(&mut self) {
-        let full = self.next;
-        self.next = (full * 2).min(BACKOFF_MAX);
-        let short = full / 2 + Duration::from_millis(fastrand::u64(0..=(full / 2).as_millis() as u64));
-        tokio::time::sleep(short).await;
     }
 }

@@ -4,7 +4,7 @@
 use crate::Delivery;
 use crate::amqp::{Rest, Shared};
 use crate::amqp_latest::{BATCH, Latest, batches};
-use crate::amqp_link::{Backoff, Carries, Link, Said, Trouble, within};
+use crate::amqp_link::{Carries, Link, Said, Trouble, waits, within};
 use crate::amqp_message::{Message, end};
 use crate::queue::Taken;
 use futures_util::StreamExt;
@@ -44,7 +44,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let (mut latest, mut said) =
             (Latest::default(), Said::new("publisher", &shared.link, Default::default()));
         metrics::counter!("rates_broker_conflations_total").increment(0);
-        let mut backoff = Backoff::default();
+        let mut waits = waits();
         loop {
             let connected = Instant::now();
             match session(&shared, &mut latest, &mut said).await {
@@ -53,10 +53,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             }
             shared.publisher_is_up.send_replace(false);
             if connected.elapsed() > FLUSH_WAIT {
-                backoff = Backoff::default();
+                waits.reset();
             }
             // A server that is away at the end is not waited for.
-            if shared.closing.run_until_cancelled(backoff.wait()).await.is_none() {
+            if shared.closing.run_until_cancelled(tokio::time::sleep(waits.after_failure())).await.is_none() {
                 return false;
             }
         }

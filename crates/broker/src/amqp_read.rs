@@ -3,7 +3,7 @@
 
 use crate::Delivery;
 use crate::amqp::Shared;
-use crate::amqp_link::{Backoff, Carries, Said, Trouble, within};
+use crate::amqp_link::{Carries, Said, Trouble, waits, within};
 use crate::amqp_message::{END, Message, Poison, read};
 use crate::amqp_publish::FLUSH_WAIT;
 use crate::queue::Queue;
@@ -52,10 +52,8 @@ impl Reader {
     pub(crate) async fn run(&self) {
         self.set_up(false);
         let for_ever = async {
-            let (mut said, mut backoff) = (
-                Said::new("reader", &self.shared.link, self.shared.readers_said.clone()),
-                Backoff::default(),
-            );
+            let (mut said, mut waits) =
+                (Said::new("reader", &self.shared.link, self.shared.readers_said.clone()), waits());
             loop {
                 let connected = Instant::now();
                 match self.session(&mut said).await {
@@ -64,10 +62,10 @@ impl Reader {
                 }
                 self.set_up(false);
                 if connected.elapsed() > FLUSH_WAIT {
-                    backoff = Backoff::default();
+                    waits.reset();
                 }
                 tokio::select! {
-                    () = backoff.wait() => {}
+                    () = tokio::time::sleep(waits.after_failure()) => {}
                     () = self.left.cancelled() => return,
                     () = self.shared.closing.cancelled() => return,
                 }

@@ -2,6 +2,7 @@
 //! It must not know what is kept there.
 
 use crate::{CacheError, Options};
+use again::Waits;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use parking_lot::Mutex;
@@ -127,7 +128,7 @@ impl Shared {
 
     /// Connects for ever, and asks what is connected whether it answers.
     async fn keep(&self) {
-        let (mut backoff, mut said) = (BACKOFF_MIN, None);
+        let (mut waits, mut said) = (Waits::new(BACKOFF_MIN, BACKOFF_MAX), None);
         loop {
             if self.live.lock().is_some() {
                 tokio::select! {
@@ -147,7 +148,8 @@ impl Shared {
                 Ok(connection) => {
                     self.failures.store(0, Ordering::Relaxed);
                     *self.live.lock() = Some(connection);
-                    (backoff, said) = (BACKOFF_MIN, None);
+                    waits.reset();
+                    said = None;
                     tracing::info!(server = self.server, "connected to the cache");
                     self.turned.notify_one();
                 }
@@ -161,9 +163,7 @@ impl Shared {
                         said = Some(why);
                     }
                     self.turned.notify_one();
-                    let jitter = fastrand::u64(0..=(backoff / 2).as_millis() as u64);
-                    tokio::time::sleep(backoff / 2 + Duration::from_millis(jitter)).await;
-                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                    tokio::time::sleep(waits.after_failure()).await;
                 }
             }
         }

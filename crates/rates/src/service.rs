@@ -34,7 +34,8 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// How long the collector waits for a store that is being opened, before it goes on and says that it waits.
 const STORE_GRACE: Duration = Duration::from_secs(1);
 
-/// The longest wait between two tries to open the store.
+/// The waits between tries to open the store: the first, and the longest.
+const STORE_WAIT_MIN: Duration = Duration::from_millis(250);
 const STORE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Everything a service is made of.
@@ -267,7 +268,7 @@ async fn open_store(
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let told = opening::store_options(&config);
-    let mut wait = Duration::from_millis(250);
+    let mut waits = again::Waits::new(STORE_WAIT_MIN, STORE_WAIT_MAX);
     let (mut tries, mut said) = (0u32, None);
     loop {
         tries += 1;
@@ -294,14 +295,10 @@ async fn open_store(
             }
             Err(error) => return Err(Failure::store(error)),
         }
-        // Half of the wait is random, so that many processes do not come back at one moment.
-        let half = wait / 2;
-        let random = Duration::from_millis(fastrand::u64(0..=u64::try_from(half.as_millis()).unwrap_or(0)));
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(half + random) => {}
+            () = tokio::time::sleep(waits.after_failure()) => {}
         }
-        wait = (wait * 2).min(STORE_WAIT_MAX);
     }
 }
 

@@ -14,7 +14,7 @@ const OUTBOX: &str = "rates_outbox";
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 const CALL_MAX: Duration = Duration::from_secs(2);
 /// The first pause after an error; longer and longer after more of them, up to [`RETRY_MAX`].
-const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MIN: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// Listens on a connection of its own, and makes another when it is lost.
@@ -60,9 +60,7 @@ impl Watcher {
     }
 
     fn pause(&self) -> Duration {
-        let doubled = RETRY_MIN.saturating_mul(1 << self.failures.min(10));
-        let longest = doubled.min(RETRY_MAX).as_millis() as u64;
-        Duration::from_millis(fastrand::u64(longest / 2..=longest))
+        again::growing(RETRY_MIN, RETRY_MAX, self.failures)
     }
 
     /// Waits for word of a change, or until it is known that there is none.

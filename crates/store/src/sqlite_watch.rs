@@ -83,8 +83,7 @@ impl Watcher {
         if self.failures == 0 {
             return POLL_EVERY;
         }
-        let longest = POLL_EVERY.saturating_mul(1 << self.failures.min(10)).min(RETRY_MAX).as_millis() as u64;
-        Duration::from_millis(fastrand::u64(longest / 2..=longest))
+        again::growing(2 * POLL_EVERY, RETRY_MAX, self.failures)
     }
 
     async fn poll(&mut self) -> Result<(), sqlx::Error> {
