@@ -11,7 +11,7 @@ test:           ## every test; the tidy test is one of them
 	scripts/servers.sh
 	cargo test --workspace --locked --no-fail-fast
 
-soak:           ## the same tests at the counts that are promised: ten minutes of kills and more; about half an hour
+soak:           ## the same tests at the counts that are promised: ten minutes of kills and more; an hour or so, on a machine with nothing else to do
 	scripts/servers.sh
 	RATES_SOAK=1 cargo test --workspace --locked --no-fail-fast
 
