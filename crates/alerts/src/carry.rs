@@ -25,8 +25,7 @@ impl Carrier {
     /// order. What came of the last step, and of all that was not tried, is left to the caller to write.
     pub(crate) async fn carry(self, group: Vec<Message>) -> Vec<Settlement> {
         let mut rest = &group[..];
-        let began = self.clock.now();
-        let together_ms = i64::try_from(self.sending.together_for.as_millis()).unwrap_or(i64::MAX);
+        let over_at = self.clock.now().plus(self.sending.together_for);
         loop {
             let outcomes = self.step(rest).await;
             let (done, left) = rest.split_at(outcomes.len());
@@ -49,9 +48,7 @@ impl Carrier {
             }
             let put_off = match waits_until {
                 Some(at) => Some(at),
-                None if self.stop.is_cancelled() || self.clock.now().millis_since(began) >= together_ms => {
-                    Some(self.clock.now())
-                }
+                None if self.stop.is_cancelled() || self.clock.now() >= over_at => Some(self.clock.now()),
                 None => match self.outbox.settle_messages(&settlements, self.clock.now()).await {
                     Ok(()) => None,
                     // Nothing more is sent of which nobody could write what came of it.
@@ -95,8 +92,7 @@ impl Carrier {
     }
 
     fn repeat_at(&self) -> Timestamp {
-        let ms = i64::try_from(self.sending.repeat_after.as_millis()).unwrap_or(i64::MAX);
-        self.clock.now().plus_millis(ms)
+        self.clock.now().plus(self.sending.repeat_after)
     }
 
     fn settlement(&self, message: &Message, outcome: Outcome) -> Settlement {

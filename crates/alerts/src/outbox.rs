@@ -141,8 +141,7 @@ impl Post {
         let channel = self.carrier.sending.channel;
         let before = self.taken_at.values().min().copied().unwrap_or(now.plus_millis(1));
         let count = self.carrier.outbox.reclaim_messages(channel, before, now).await?;
-        let every_ms = i64::try_from(self.carrier.sending.reclaim_every.as_millis()).unwrap_or(i64::MAX);
-        self.reclaim_at = Some(now.plus_millis(every_ms));
+        self.reclaim_at = Some(now.plus(self.carrier.sending.reclaim_every));
         if count > 0 {
             tracing::warn!(
                 channel,

@@ -165,10 +165,10 @@ impl WebhookSender {
 
     /// What would be tried again when nobody waits for it any more is given up.
     fn or_dead(&self, message: &Message, outcome: Outcome) -> Outcome {
-        let limit_ms = i64::try_from(self.settings.give_up_after.as_millis()).unwrap_or(i64::MAX);
+        let last = message.created_at.plus(self.settings.give_up_after);
         match outcome {
             Outcome::Retry { at, error } | Outcome::Ambiguous { at, error }
-                if message.attempts >= ATTEMPTS_MIN && at.millis_since(message.created_at) > limit_ms =>
+                if message.attempts >= ATTEMPTS_MIN && at > last =>
             {
                 Outcome::Dead { error: format!("given up after {} attempts: {error}", message.attempts) }
             }
@@ -179,7 +179,7 @@ impl WebhookSender {
     fn retry_at(&self, message: &Message) -> Timestamp {
         let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
         let wait = growing(self.settings.retry_first, self.settings.retry_max, attempts);
-        self.clock.now().plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+        self.clock.now().plus(wait)
     }
 }
 

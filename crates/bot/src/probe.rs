@@ -59,7 +59,7 @@ impl Probe {
         }
         let failures = known.failures.saturating_add(1);
         let wait = growing(WAIT_FIRST, WAIT_MAX, failures);
-        let at = now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        let at = now.plus(wait);
         *known = Known { answered_at: None, ask_at: Some(at), failures };
         Some(at)
     }

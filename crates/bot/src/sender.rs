@@ -79,7 +79,7 @@ impl alerts::Sender for ChatSender {
             return vec![Outcome::Dead { error }; group.len()];
         };
         if let Some(held) = self.performer.client.throttle().held() {
-            return not_now(now.plus_millis(millis(held)));
+            return not_now(after(held, now));
         }
         let Ok(row) = self.performer.store.chat(chat).await else {
             return not_now(now.plus_millis(TROUBLE_MS));
@@ -212,7 +212,7 @@ fn outcome(result: &Result<(), CallError>, message: &Message, now: Timestamp) ->
     let Err(error) = result else { return Outcome::Sent };
     let said = told(error);
     match error {
-        CallError::TooMany(wait) => Outcome::NotNow { at: now.plus_millis(millis(*wait)) },
+        CallError::TooMany(wait) => Outcome::NotNow { at: after(*wait, now) },
         CallError::NotReached(_) => Outcome::Retry { at: retry_at(message, now), error: said },
         CallError::NotDone { .. } => {
             let is_late = now.millis_since(message.created_at) > NOT_DONE_MAX_MS;
@@ -252,9 +252,10 @@ fn paused(message: &Message, reason: &str, now: Timestamp) -> Outcome {
 fn retry_at(message: &Message, now: Timestamp) -> Timestamp {
     let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
     let wait = growing(RETRY_FIRST, RETRY_MAX, attempts);
-    now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+    now.plus(wait)
 }
 
-fn millis(wait: Duration) -> i64 {
-    i64::try_from(wait.as_millis()).unwrap_or(i64::MAX).saturating_add(50)
+/// When Telegram's order to wait is over, and a moment later.
+fn after(wait: Duration, now: Timestamp) -> Timestamp {
+    now.plus(wait).plus_millis(50)
 }

@@ -240,9 +240,7 @@ impl Answers {
         };
         missing.remove(symbol);
         self.suspects.remove(symbol);
-        let retry =
-            i64::try_from(self.context.settings.timing.delisted_retry.as_millis()).unwrap_or(i64::MAX);
-        self.unknown.insert(symbol.clone(), now.plus_millis(retry));
+        self.unknown.insert(symbol.clone(), now.plus(self.context.settings.timing.delisted_retry));
         if let Some(cell) = self.cells.get(symbol) {
             cell.set_because(PairState::Delisted, reason);
         }

@@ -139,9 +139,7 @@ impl Life {
                 self.overlap_max()
             }
             Next::Running(next) => {
-                let deadline = next
-                    .started_at
-                    .plus_millis(i64::try_from(self.overlap_max().as_millis()).unwrap_or(i64::MAX));
+                let deadline = next.started_at.plus(self.overlap_max());
                 if now < deadline {
                     return until(deadline, now);
                 }
@@ -243,7 +241,7 @@ impl Life {
     /// every connection to reconnect is not hammered.
     fn next_try(&mut self, now: Timestamp) -> Timestamp {
         let wait = self.next_backoff.next_wait(&mut self.random);
-        now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+        now.plus(wait)
     }
 
     /// The new session takes over; the old one says goodbye.
@@ -289,7 +287,7 @@ impl Life {
             // A place is not another one a minute later.
             wait = wait.max(self.connection.context.settings.timing.geo_blocked_pause);
         }
-        let mut start_at = now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        let mut start_at = now.plus(wait);
         let state = match end.cause {
             Cause::RateLimited(until) => {
                 start_at = until.map_or(start_at, |until| until.max(start_at));

@@ -113,7 +113,7 @@ impl Poll {
                     let wait = backoff.next_wait(&mut random);
                     let wait = if quick { wait } else { wait.max(interval) };
                     let wait = wait.max(round.try_elsewhere(&failure));
-                    let until = failure.until.unwrap_or_else(|| plus(now, wait));
+                    let until = failure.until.unwrap_or_else(|| now.plus(wait));
                     round.show(failure.state, Some(&failure.words), Some(until), now);
                     wait.max(between(now, until))
                 }
@@ -267,7 +267,7 @@ impl Round {
         let means = trouble.as_ref().map(|trouble| trouble.means);
         if matches!(status, 429 | 418) || means == Some(Meaning::RateLimited) {
             let pause = self.poll.context.settings.timing.rate_limited_pause;
-            let until = answer.retry_at.unwrap_or_else(|| plus(now, pause));
+            let until = answer.retry_at.unwrap_or_else(|| now.plus(pause));
             host.hold_until(until);
             return Err(rate_limited(format!("HTTP {status}, too many requests{told}"), until));
         }
@@ -354,10 +354,6 @@ fn jittered(interval: Duration, random: &mut fastrand::Rng) -> Duration {
     let micros = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX);
     let span = micros / 20;
     Duration::from_micros(random.u64(micros - span..=micros.saturating_add(span)))
-}
-
-fn plus(now: Timestamp, wait: Duration) -> Timestamp {
-    now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn between(now: Timestamp, until: Timestamp) -> Duration {

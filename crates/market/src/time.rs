@@ -2,7 +2,7 @@
 //! On every wire of ours it is integer milliseconds.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// Microseconds since 1970-01-01T00:00:00Z; written as integer milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -38,6 +38,12 @@ impl Timestamp {
     #[must_use]
     pub const fn plus_millis(self, ms: i64) -> Timestamp {
         Timestamp(self.0.saturating_add(ms.saturating_mul(1_000)))
+    }
+
+    /// So much later, in whole milliseconds.
+    #[must_use]
+    pub fn plus(self, wait: Duration) -> Timestamp {
+        self.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
     }
 }
 
