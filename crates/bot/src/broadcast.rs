@@ -5,7 +5,7 @@ use crate::HouseError;
 use clock::Clock;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
-use store::{NewMessage, PRIORITY_BULK, Store, StoreError};
+use store::{NewMessage, Owner, PRIORITY_BULK, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -110,7 +110,7 @@ impl Broadcasts {
         let body = text(&Announced { v: 1, html: progress.html.clone() });
         let message = |id: i64| NewMessage {
             priority: PRIORITY_BULK,
-            ..NewMessage::new(format!("chat:{id}"), Announced::KIND, body.clone())
+            ..NewMessage::new(Owner::Chat(id).to_string(), Announced::KIND, body.clone())
         };
         let messages: Vec<_> = chats.iter().map(|chat| message(chat.id)).collect();
         self.store.put_messages(&messages, Some((STATE, &text(&progress))), self.clock.now()).await?;
